@@ -1,0 +1,89 @@
+"""The JSON shape of a message (INTERFACE, section 4). Sealed once: these bytes are stored, signed and sent."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from worker.notification import Event, Notification, rfc3339
+from worker.revision import MessageType, Revision
+
+LARGEST_RAW = 256 * 1024
+"""Bytes of a message over which `raw` is left out, and `raw_omitted` says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a notification comes from, and when we saw it first."""
+
+    source: str
+    provider: str
+    notification_id: UUID
+    first_seen_at: datetime
+
+
+def seal(revision: Revision, origin: Origin, made_at: datetime) -> bytes:
+    """The bytes of a revision's message; `raw` is null, and `raw_omitted` true, where they would pass 256 KiB."""
+    content = data(revision.item.notification, origin, revision.number)
+    content["previous_status"] = revision.previous_status
+    body = encode(revision.type, made_at, content)
+    if len(body) <= LARGEST_RAW:
+        return body
+    return encode(revision.type, made_at, content | {"raw": None, "raw_omitted": True})
+
+
+def encode(kind: MessageType, made_at: datetime, content: Mapping[str, Any]) -> bytes:
+    """The envelope around `data`, for notifications and for operational messages alike."""
+    return json_bytes({"type": kind, "timestamp": rfc3339(made_at), "data": content})
+
+
+def data(notification: Notification, origin: Origin, revision: int) -> dict[str, Any]:
+    """The notification as JSON members, in the order that INTERFACE shows, `previous_status` yet null."""
+    return {
+        "id": str(origin.notification_id),
+        "source": origin.source,
+        "provider": origin.provider,
+        "external_id": notification.external_id,
+        "revision": revision,
+        "kind": notification.kind,
+        "title": notification.title,
+        "status": notification.status,
+        "previous_status": None,
+        "provider_status": notification.provider_status,
+        "subject": _subject(notification),
+        "message": notification.message,
+        "reason": notification.reason,
+        "occurred_at": rfc3339(notification.occurred_at),
+        "updated_at": rfc3339(notification.updated_at),
+        "expires_at": rfc3339(notification.expires_at),
+        "read_at": rfc3339(notification.read_at),
+        "closed_at": rfc3339(notification.closed_at),
+        "provider_delivered_at": rfc3339(notification.provider_delivered_at),
+        "first_seen_at": rfc3339(origin.first_seen_at),
+        "correlation_id": notification.correlation_id,
+        "events": [_event(event) for event in notification.events],
+        "raw": notification.raw,
+    }
+
+
+def json_bytes(value: object) -> bytes:
+    """Compact JSON in UTF-8; what orjson can't write (huge integers, lone surrogates) is written in ASCII escapes."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _subject(notification: Notification) -> dict[str, str | None] | None:
+    if notification.subject_type is None and notification.subject_id is None:
+        return None
+    return {"type": notification.subject_type, "id": notification.subject_id}
+
+
+def _event(event: Event) -> dict[str, str | None]:
+    shown: dict[str, str | None] = {"type": event.type, "at": rfc3339(event.at)}
+    return shown if event.action is None else shown | {"action": event.action}

@@ -1,0 +1,79 @@
+"""A notification: an item of any provider, in our words (PROVIDERS, section 0.1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+Item = Mapping[str, Any]
+"""One raw record, as the provider sent it: a JSON object."""
+
+
+class Status(StrEnum):
+    """What a notification's state means to a receiver, whatever the provider calls it."""
+
+    NEW = "new"
+    RECEIVED = "received"
+    READ = "read"
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a provider's own history of a notification; `at` is null when the provider's text is no time."""
+
+    type: str
+    at: datetime | None
+    action: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One item, normalised. Every instant is aware and UTC; no text at all is None, never "" (CLARIFICATIONS, 18)."""
+
+    external_id: str
+    kind: str | None
+    title: str | None
+    status: Status
+    provider_status: str | None = None
+    subject_type: str | None = None
+    subject_id: str | None = None
+    message: str | None = None
+    reason: str | None = None
+    occurred_at: datetime | None = None
+    updated_at: datetime | None = None
+    expires_at: datetime | None = None
+    read_at: datetime | None = None
+    closed_at: datetime | None = None
+    provider_delivered_at: datetime | None = None
+    correlation_id: str | None = None
+    events: tuple[Event, ...] = ()
+    raw: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """A notification and the hash of all of it but the volatile fields: equal hashes, nothing to tell."""
+
+    notification: Notification
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedItem:
+    """An item that can't be normalised, with the reason; kept raw, whatever JSON it was."""
+
+    raw: Any
+    reason: str
+
+
+def rfc3339(instant: datetime | None) -> str | None:
+    """UTC with `Z`, as precise as it was given: seconds, milliseconds or microseconds (INTERFACE, section 4)."""
+    if instant is None:
+        return None
+    micros = instant.microsecond
+    precision = "seconds" if micros == 0 else "milliseconds" if micros % 1000 == 0 else "microseconds"
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"

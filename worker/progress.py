@@ -1,0 +1,107 @@
+"""How far a source has come: where a pass begins, when it may end, what it moves (POLLING, section 2). Pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from worker.notification import Normalised
+from worker.provider import Contract, Order, Page, Window
+
+FUTURE_GRACE = timedelta(seconds=5)
+_SMOOTHING = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What is committed of a source's progress.
+
+    `high_water`: the newest `occurred_at` seen that was not in the future, by the provider's clock.
+    `clock_offset`: the provider's clock minus ours, smoothed. `covered_until`: the instant up to which it is complete.
+    """
+
+    high_water: datetime | None = None
+    clock_offset: timedelta = timedelta()
+    covered_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One reading of a source from its window's start to its end; each page makes the next value of it."""
+
+    contract: Contract
+    overlap: timedelta
+    begun_at: datetime
+    window: Window
+    checkpoint: Checkpoint
+    newest: datetime | None = None
+    known_since: datetime | None = None
+    complete: bool = False
+
+    def after(self, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime) -> "Pass":
+        """The pass with one more page stored. `changed`: the external ids that were new or different in the store.
+
+        Only a complete pass moves the checkpoint.
+        """
+        offset = _smoothed(self.checkpoint.clock_offset, page.server_date, now)
+        checkpoint = replace(self.checkpoint, clock_offset=offset)
+        step = replace(self, checkpoint=checkpoint, newest=_newest(self.newest, items, now + offset))
+        if self.contract.order is Order.NEWEST_FIRST and not self.contract.filters_from:
+            step = replace(step, known_since=_known_since(step.known_since, items, changed))
+        if page.last or _may_end(step, items):
+            return replace(step, complete=True, checkpoint=_closed(step))
+        return step
+
+
+def begin(
+    contract: Contract, checkpoint: Checkpoint, start_at: datetime | None, overlap: timedelta, now: datetime
+) -> Pass:
+    """A pass from the high-water mark less the overlap, or from `start_at`; to the provider's now where it can filter.
+
+    Both ends are widened by one grain, so that inclusive or exclusive bounds make no difference.
+    """
+    marks = [mark for mark in (start_at, checkpoint.high_water and checkpoint.high_water - overlap) if mark]
+    start = max(marks) - contract.grain if marks and contract.filters_from else None
+    end = now + checkpoint.clock_offset + contract.grain if contract.filters_to else None
+    return Pass(contract, overlap, now, Window(start, end), checkpoint)
+
+
+def _newest(so_far: datetime | None, items: Sequence[Normalised], provider_now: datetime) -> datetime | None:
+    seen = [at for item in items if (at := item.notification.occurred_at) and at <= provider_now + FUTURE_GRACE]
+    return max(seen if so_far is None else [*seen, so_far], default=None)
+
+
+def _known_since(so_far: datetime | None, items: Sequence[Normalised], changed: Collection[str]) -> datetime | None:
+    """Where the unbroken run of known rows begins; a new or changed row breaks it, an undated one doesn't count."""
+    for item in items:
+        at = item.notification.occurred_at
+        if item.notification.external_id in changed:
+            so_far = None
+        elif so_far is None:
+            so_far = at
+    return so_far
+
+
+def _smoothed(offset: timedelta, server_date: datetime | None, now: datetime) -> timedelta:
+    """`Date` has whole seconds: a difference below one is no difference."""
+    if server_date is None:
+        return offset
+    seen = server_date - now
+    if abs(seen) < timedelta(seconds=1):
+        seen = timedelta()
+    return offset + (seen - offset) * _SMOOTHING
+
+
+def _may_end(step: Pass, items: Sequence[Normalised]) -> bool:
+    """Newest first, without a filter: a whole overlap was known and unchanged, so what follows is too.
+
+    Only rows up to the high-water mark count: those above it may be known from a pass that was cut off.
+    """
+    if step.known_since is None or step.checkpoint.high_water is None:
+        return False
+    oldest = min((at for item in items if (at := item.notification.occurred_at)), default=None)
+    return oldest is not None and min(step.known_since, step.checkpoint.high_water) - oldest > step.overlap
+
+
+def _closed(step: Pass) -> Checkpoint:
+    marks = [mark for mark in (step.checkpoint.high_water, step.newest) if mark]
+    return replace(step.checkpoint, high_water=max(marks, default=None), covered_until=step.begun_at)

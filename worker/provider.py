@@ -1,0 +1,102 @@
+"""What a provider is: a contract, pages of items, a mapping (POLLING, section 1)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, ClassVar, Protocol
+
+from worker.notification import Item, Notification, Status
+
+
+class Paging(Enum):
+    """How the API is paged; POLLING, section 3 says how each is read to the end."""
+
+    NEXT_LINK = "next link"
+    OFFSET = "offset"
+    PAGE_NUMBER = "page number"
+    CURSOR = "cursor"
+
+
+class Order(Enum):
+    """The order of rows that can be asked for; UNKNOWN: none is documented, so none is trusted."""
+
+    OLDEST_FIRST = "oldest first"
+    NEWEST_FIRST = "newest first"
+    UNKNOWN = "unknown"
+
+
+class Bounds(Enum):
+    """Whether a row that lies exactly on a time bound is in the answer."""
+
+    INCLUSIVE = "inclusive"
+    EXCLUSIVE = "exclusive"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """What is known of an API. It chooses the algorithm; nothing else asks which provider this is.
+
+    `grain` is the coarser of the time format sent and the precision stored: a window is widened by it.
+    `later_changes` names the filters by which changes of older rows can be asked for; `volatile` the top-level members
+    of an item whose change alone is no update.
+    """
+
+    paging: Paging
+    order: Order
+    filters_from: bool
+    filters_to: bool
+    time_field: str | None = None
+    bounds: Bounds = Bounds.UNKNOWN
+    grain: timedelta = timedelta(seconds=1)
+    page_size: int
+    largest_page: int | None = None
+    by_id: bool
+    acknowledges: bool = False
+    closed: frozenset[Status] = frozenset({Status.RESOLVED, Status.IGNORED})
+    later_changes: tuple[str, ...] = ()
+    volatile: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time asked for, both ends already widened by one grain; None: from the beginning, or without an end."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One response. `last`: the provider says that nothing follows. `items` may hold anything that JSON can.
+
+    `repairs` counts the rows' jumps that paging mended to get here; `server_date` is the answer's `Date` header.
+    """
+
+    items: Sequence[Any]
+    last: bool
+    server_date: datetime | None = None
+    repairs: int = 0
+
+
+class Provider(Protocol):
+    """A provider, built from its options and an HTTP client. Every method but `normalise` asks the network.
+
+    Raises `ProviderError` of the kind that says whose move it is.
+    """
+
+    slug: ClassVar[str]
+    contract: ClassVar[Contract]
+
+    def pages(self, window: Window) -> Iterator[Page]:
+        """Every page of the window; the last one says so. May repeat rows, never leaves one out that stayed."""
+
+    def fetch(self, external_id: str) -> Item | None:
+        """One item as it is now, or None where the provider no longer has it. Only where the contract says `by_id`."""
+
+    def acknowledge(self, external_ids: Sequence[str]) -> None:
+        """Tell the provider that we hold these. Only where the contract says `acknowledges`."""
+
+    def normalise(self, item: Item, now: datetime) -> Notification:
+        """The item in our words, by the provider's mapping table. Pure. Raises ItemRejected without a usable id."""

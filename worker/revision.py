@@ -1,0 +1,114 @@
+"""Is this copy of a notification worth telling? Pure: what was known and what was read in, a revision or None out."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+import orjson
+
+from worker.notification import Normalised, Notification, Status, rfc3339
+
+_NAMESPACE = UUID("7f1c3a52-5d0e-5b7e-9a57-70c51a000000")
+_CLOSED = frozenset({Status.RESOLVED, Status.IGNORED})
+
+
+class MessageType(StrEnum):
+    """What a message says (INTERFACE, section 4)."""
+
+    CREATED = "notification.created"
+    UPDATED = "notification.updated"
+    WITHDRAWN = "notification.withdrawn"
+    EXPIRED = "notification.expired"
+    SOURCE_FAILING = "source.failing"
+    SOURCE_RECOVERED = "source.recovered"
+    ENDPOINT_FAILING = "endpoint.failing"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+    TEST = "tocsin.test"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store has of a notification: enough to tell a change from a repetition."""
+
+    content_hash: str
+    revision: int
+    message_id: str
+    status: Status
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One state of a notification that is to be told. `message_id` is its `webhook-id`."""
+
+    item: Normalised
+    number: int
+    type: MessageType
+    previous_status: Status | None
+    message_id: str
+
+
+def revise(source: str, item: Normalised, known: Known | None) -> Revision | None:
+    """The next revision, or None where there is nothing to tell.
+
+    An older copy never reopens what is closed: a change needs a newer `updated_at` for that (POLLING, section 4).
+    """
+    if known is None:
+        return _revision(source, item, 1, MessageType.CREATED, None)
+    if known.content_hash == item.content_hash or _reopened_by_older_copy(item.notification, known):
+        return None
+    expired = item.notification.status is Status.EXPIRED and known.status is not Status.EXPIRED
+    kind = MessageType.EXPIRED if expired else MessageType.UPDATED
+    return _revision(source, item, known.revision + 1, kind, known)
+
+
+def notification_id(source: str, external_id: str) -> UUID:
+    """The same for the same notification, even after the database was lost (INTERFACE, section 4)."""
+    return uuid5(_NAMESPACE, f"{source}\n{external_id}")
+
+
+def content_hash(notification: Notification, volatile: frozenset[str]) -> str:
+    """Hex of all that a change of which is an update: the raw item without nulls and volatile members, status, events.
+
+    Absent and null are the same (PROVIDERS, 0.2 rule 7). The canonical fields follow from these, so that a better
+    mapping in a later version of ours is not taken for a change at the provider's.
+    """
+    events = [(event.type, rfc3339(event.at), event.action) for event in notification.events]
+    raw = {name: value for name, value in notification.raw.items() if name not in volatile}
+    return hashlib.sha256(_canonical([notification.status.value, events, _without_nulls(raw)])).hexdigest()
+
+
+def _revision(source: str, item: Normalised, number: int, kind: MessageType, known: Known | None) -> Revision:
+    follows = known.message_id if known else ""
+    message_id = _message_id(source, item.notification.external_id, kind, item.content_hash, follows)
+    return Revision(item, number, kind, known.status if known else None, message_id)
+
+
+def _message_id(*parts: str) -> str:
+    """From the content and what it followed: the same state again is a new message, a lost one is made anew."""
+    return "msg_" + hashlib.sha256(_canonical(parts)).hexdigest()[:40]
+
+
+def _reopened_by_older_copy(notification: Notification, known: Known) -> bool:
+    if known.status not in _CLOSED or notification.status in _CLOSED:
+        return False
+    newer = notification.updated_at and known.updated_at and notification.updated_at > known.updated_at
+    return not newer
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_nulls(member) for member in value]
+    return value
+
+
+def _canonical(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # integers beyond 64 bits and lone surrogates, which JSON allows
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
