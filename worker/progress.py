@@ -105,3 +105,17 @@ def _may_end(step: Pass, items: Sequence[Normalised]) -> bool:
 def _closed(step: Pass) -> Checkpoint:
     marks = [mark for mark in (step.checkpoint.high_water, step.newest) if mark]
     return replace(step.checkpoint, high_water=max(marks, default=None), covered_until=step.begun_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollSummary:
+    """What one poll did (INTERFACE, section 3: `tocsin poll`)."""
+
+    pages: int = 0
+    fetched: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    repairs: int = 0
+    covered_until: datetime | None = None

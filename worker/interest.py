@@ -1,0 +1,41 @@
+"""What an endpoint wants to hear of (INTERFACE, section 1: `sources`, `types`, `kinds`, `statuses`). Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """An endpoint's filters; None: all. `types` and `kinds` are shell wildcards."""
+
+    endpoint: str
+    types: tuple[str, ...] = ("notification.*",)
+    sources: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = None
+    statuses: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a message is about, as far as filters look at it."""
+
+    type: str
+    source: str | None = None
+    kind: str | None = None
+    status: str | None = None
+
+
+def unwanted(interest: Interest, topic: Topic) -> str | None:
+    """Which filter keeps this message from the endpoint; None: it is wanted."""
+    checks = (
+        ("types", _matches(interest.types, topic.type)),
+        ("sources", topic.source is None or interest.sources is None or topic.source in interest.sources),
+        ("kinds", interest.kinds is None or _matches(interest.kinds, topic.kind or "")),
+        ("statuses", interest.statuses is None or topic.status in interest.statuses),
+    )
+    return next((name for name, passes in checks if not passes), None)
+
+
+def _matches(patterns: Sequence[str], text: str) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

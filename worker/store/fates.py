@@ -1,0 +1,65 @@
+"""How sources and endpoints fare: counts and clocks, as `status` shows them (INTERFACE, section 3)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from worker.delivery import DeliveryStatus
+from worker.notification import Status
+from worker.store.tables import Delivery, EndpointRow, NotificationRow, RejectedRow, Source
+
+_OPEN = tuple(status.value for status in Status if status not in {Status.RESOLVED, Status.IGNORED, Status.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFate:
+    """A source's row and what there is of it: notifications, those that are still open, and rejected items."""
+
+    row: Source
+    notifications: int
+    open: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFate:
+    """An endpoint's row, its deliveries by status, and since when the oldest pending one waits."""
+
+    row: EndpointRow
+    deliveries: dict[str, int]
+    oldest_pending_at: datetime | None
+
+
+def of_sources(session: Session) -> dict[str, SourceFate]:
+    """Every source that was ever configured, by name."""
+    total = _by_source(session, NotificationRow)
+    still_open = _by_source(session, NotificationRow, col(NotificationRow.status).in_(_OPEN))
+    unfit = _by_source(session, RejectedRow)
+    rows = session.exec(select(Source)).all()
+    return {
+        row.name: SourceFate(row, total.get(row.id, 0), still_open.get(row.id, 0), unfit.get(row.id, 0)) for row in rows
+    }
+
+
+def of_endpoints(session: Session) -> dict[str, EndpointFate]:
+    """Every endpoint that was ever configured, by name."""
+    counted = select(Delivery.endpoint_id, Delivery.status, func.count(), func.min(Delivery.created_at)).group_by(
+        col(Delivery.endpoint_id), col(Delivery.status)
+    )
+    counts: dict[int, dict[str, int]] = {}
+    oldest: dict[int, datetime] = {}
+    for endpoint_id, status, count, first in session.execute(counted).all():
+        counts.setdefault(endpoint_id, {})[status] = count
+        if status == DeliveryStatus.PENDING:
+            oldest[endpoint_id] = first
+    rows = session.exec(select(EndpointRow)).all()
+    return {row.name: EndpointFate(row, counts.get(row.id or 0, {}), oldest.get(row.id or 0)) for row in rows}
+
+
+def _by_source(
+    session: Session, model: type[NotificationRow] | type[RejectedRow], *conditions: object
+) -> dict[int | None, int]:
+    query = select(model.source_id, func.count()).where(*conditions).group_by(col(model.source_id))  # type: ignore[arg-type]
+    return dict(session.execute(query).all())

@@ -1,0 +1,133 @@
+"""The outbox: messages, and the deliveries owed for them, in the same commit as what they tell of (DESIGN, rule 1)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from worker.delivery import DeliveryStatus, Trigger
+from worker.envelope import Origin, seal
+from worker.interest import Interest, Topic, unwanted
+from worker.revision import MessageType, Revision, notification_id
+from worker.store.notifications import Stored
+from worker.store.session import upsert
+from worker.store.tables import Delivery, EndpointRow, Message
+
+BEFORE_START = "before start_at"
+DISABLED = "endpoint disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The source that revisions come from, as far as messages tell of it."""
+
+    source_id: int
+    source: str
+    provider: str
+    start_at: datetime | None
+
+
+def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[Interest], now: datetime) -> int:
+    """Seal a message for each revision, and owe it to every endpoint that wants it. Returns the deliveries now due.
+
+    What an endpoint wants but does not get has a row that says why: `skipped`, with its reason.
+    """
+    if not stored.revisions:
+        return 0
+    session.execute(
+        upsert(session, Message).on_conflict_do_nothing(index_elements=["id"]),
+        [_message(stream, revision, stored.first_seen_at, now) for revision in stored.revisions],
+    )
+    endpoints = _endpoints(session, [interest.endpoint for interest in interests])
+    rows = [
+        _delivery(stream, revision, endpoints[interest.endpoint], now)
+        for revision in stored.revisions
+        for interest in interests
+        if interest.endpoint in endpoints and not unwanted(interest, _topic(stream, revision))
+    ]
+    return _owe(session, rows, now)
+
+
+def _owe(session: Session, rows: Sequence[dict[str, Any]], now: datetime) -> int:
+    if not rows:
+        return 0
+    session.execute(
+        upsert(session, Delivery).on_conflict_do_nothing(index_elements=["message_id", "endpoint_id"]), list(rows)
+    )
+    pending = [row["endpoint_id"] for row in rows if row["status"] == DeliveryStatus.PENDING]
+    wake(session, set(pending), now)
+    return len(pending)
+
+
+def wake(session: Session, endpoint_ids: set[int], now: datetime) -> None:
+    """These endpoints have something due; the next claim looks at them. Comes last in a transaction: it locks them."""
+    if endpoint_ids:
+        session.execute(update(EndpointRow).where(col(EndpointRow.id).in_(sorted(endpoint_ids))).values(due_at=now))
+
+
+def _endpoints(session: Session, names: Sequence[str]) -> Mapping[str, EndpointRow]:
+    rows = session.exec(select(EndpointRow).where(col(EndpointRow.name).in_(names))).all()
+    return {row.name: row for row in rows}
+
+
+def _topic(stream: Stream, revision: Revision) -> Topic:
+    notification = revision.item.notification
+    return Topic(revision.type, stream.source, notification.kind, notification.status)
+
+
+def _message(stream: Stream, revision: Revision, first_seen: Mapping[str, datetime], now: datetime) -> dict[str, Any]:
+    notification = revision.item.notification
+    identity = notification_id(stream.source, notification.external_id)
+    origin = Origin(stream.source, stream.provider, identity, first_seen[notification.external_id])
+    return {
+        "id": revision.message_id,
+        "type": revision.type.value,
+        "source_id": stream.source_id,
+        "notification_id": identity,
+        "revision": revision.number,
+        "kind": notification.kind,
+        "status": notification.status.value,
+        "body": seal(revision, origin, now),
+        "created_at": now,
+    }
+
+
+def _delivery(stream: Stream, revision: Revision, endpoint: EndpointRow, now: datetime) -> dict[str, Any]:
+    reason = _skipped_because(stream, revision, endpoint)
+    return {
+        "message_id": revision.message_id,
+        "endpoint_id": endpoint.id,
+        "notification_id": notification_id(stream.source, revision.item.notification.external_id),
+        "revision": revision.number,
+        "status": (DeliveryStatus.SKIPPED if reason else DeliveryStatus.PENDING).value,
+        "reason": reason,
+        "trigger": Trigger.FIRST.value,
+        "next_attempt_at": None if reason else now,
+        "created_at": now,
+    }
+
+
+def _skipped_because(stream: Stream, revision: Revision, endpoint: EndpointRow) -> str | None:
+    occurred_at = revision.item.notification.occurred_at
+    if revision.type is MessageType.CREATED and stream.start_at and occurred_at and occurred_at < stream.start_at:
+        return BEFORE_START
+    return DISABLED if endpoint.disabled_at else None
+
+
+def redeliver(session: Session, delivery_ids: Sequence[int], now: datetime) -> list[int]:
+    """Owe these again, now, with a whole schedule before them. Returns those that exist; an open request stays open."""
+    again = (
+        update(Delivery)
+        .where(col(Delivery.id).in_(delivery_ids))
+        .values(
+            status=DeliveryStatus.PENDING.value, reason=None, trigger=Trigger.REDELIVERY.value, round=0,
+            next_attempt_at=now,
+        )
+        .returning(col(Delivery.id), col(Delivery.endpoint_id))
+    )  # fmt: skip
+    found = session.execute(again).all()
+    wake(session, {endpoint_id for _, endpoint_id in found}, now)
+    return sorted(delivery_id for delivery_id, _ in found)

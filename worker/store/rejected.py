@@ -1,0 +1,50 @@
+"""Rejected items: kept raw with the reason, counted, retried by hand (POLLING, section 6)."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from worker.notification import RejectedItem
+from worker.store.session import upsert
+from worker.store.tables import RejectedRow
+
+
+def keep(session: Session, source_id: int, rejected: Iterable[RejectedItem], now: datetime) -> None:
+    """Keep these; one that was kept before is counted again, and its reason is the newest."""
+    rows = {row["fingerprint"]: row for row in (_row(source_id, item, now) for item in rejected)}
+    if not rows:
+        return
+    statement = upsert(session, RejectedRow)
+    again = {
+        "reason": statement.excluded.reason,
+        "last_seen_at": now,
+        "count": RejectedRow.__table__.c["count"] + 1,  # type: ignore[attr-defined]
+    }
+    session.execute(
+        statement.on_conflict_do_update(index_elements=["source_id", "fingerprint"], set_=again), list(rows.values())
+    )
+
+
+def of_source(session: Session, source_id: int) -> Sequence[RejectedRow]:
+    """All that is kept of one source, oldest first."""
+    return session.exec(
+        select(RejectedRow).where(col(RejectedRow.source_id) == source_id).order_by(col(RejectedRow.id))
+    ).all()
+
+
+def forget(session: Session, ids: Iterable[int]) -> None:
+    """These were normalised after all."""
+    session.execute(delete(RejectedRow).where(col(RejectedRow.id).in_(list(ids))))
+
+
+def _row(source_id: int, item: RejectedItem, now: datetime) -> dict[str, object]:
+    raw = json.dumps(item.raw)
+    fingerprint = hashlib.sha256(raw.encode()).hexdigest()
+    return {
+        "source_id": source_id, "fingerprint": fingerprint, "reason": item.reason.replace("\x00", "\ufffd"), "raw": raw,
+        "first_seen_at": now, "last_seen_at": now, "count": 1,
+    }  # fmt: skip

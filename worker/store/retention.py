@@ -1,0 +1,85 @@
+"""Retention: what is closed, delivered and old goes, in small batches (INTERFACE, section 1, [retention])."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, delete, exists
+from sqlmodel import Session, col, select
+
+from worker.delivery import DeliveryStatus
+from worker.notification import Status
+from worker.store.session import Database
+from worker.store.tables import Attempt, Delivery, Message, NotificationRow, PollRun
+
+_BATCH = 500
+_CLOSED = tuple(status.value for status in (Status.RESOLVED, Status.IGNORED, Status.EXPIRED))
+
+
+def prune(database: Database, notifications_before: datetime, attempts_before: datetime) -> dict[str, int]:
+    """Delete what was first seen, or attempted, before these; how many of each. Nothing that is pending goes.
+
+    The ledger's rows are kept as long as attempts.
+    """
+    steps: dict[str, Callable[[Session], int]] = {
+        "attempts": lambda session: _old(session, Attempt, col(Attempt.started_at) < attempts_before),
+        "poll_runs": lambda session: _old(session, PollRun, col(PollRun.started_at) < attempts_before),
+        "notifications": lambda session: _old_notifications(session, notifications_before),
+        "messages": lambda session: _old_messages(session, notifications_before),
+    }
+    return {name: _until_none_is_left(database, step) for name, step in steps.items()}
+
+
+def _until_none_is_left(database: Database, step: Callable[[Session], int]) -> int:
+    pruned = 0
+    while True:
+        with database.transaction() as session:
+            gone = step(session)
+        pruned += gone
+        if gone < _BATCH:
+            return pruned
+
+
+def _old(session: Session, model: type[Attempt] | type[PollRun], old: Any) -> int:
+    ids = session.exec(select(model.id).where(old).limit(_BATCH)).all()
+    _delete(session, model, col(model.id), ids)
+    return len(ids)
+
+
+def _old_notifications(session: Session, before: datetime) -> int:
+    row = NotificationRow
+    waits = exists().where(
+        col(Delivery.notification_id) == col(row.id), col(Delivery.status) == DeliveryStatus.PENDING.value
+    )
+    old = select(row.id).where(col(row.first_seen_at) < before, col(row.status).in_(_CLOSED), ~waits)
+    ids = session.exec(old.order_by(col(row.first_seen_at)).limit(_BATCH)).all()
+    if ids:
+        messages = session.exec(select(Message.id).where(col(Message.notification_id).in_(ids))).all()
+        _delete_messages(session, messages)
+        _delete(session, row, col(row.id), ids)
+    return len(ids)
+
+
+def _old_messages(session: Session, before: datetime) -> int:
+    """Operational messages, which belong to no notification."""
+    waits = exists().where(
+        col(Delivery.message_id) == col(Message.id), col(Delivery.status) == DeliveryStatus.PENDING.value
+    )
+    old = select(Message.id).where(col(Message.notification_id).is_(None), col(Message.created_at) < before, ~waits)
+    ids = session.exec(old.limit(_BATCH)).all()
+    _delete_messages(session, ids)
+    return len(ids)
+
+
+def _delete_messages(session: Session, message_ids: Sequence[str]) -> None:
+    deliveries = session.exec(select(Delivery.id).where(col(Delivery.message_id).in_(message_ids))).all()
+    _delete(session, Attempt, col(Attempt.delivery_id), deliveries)
+    _delete(session, Delivery, col(Delivery.id), deliveries)
+    _delete(session, Message, col(Message.id), message_ids)
+
+
+def _delete(session: Session, model: Any, column: Any, ids: Sequence[Any]) -> int:
+    if not ids:
+        return 0
+    result: CursorResult[Any] = session.execute(delete(model).where(column.in_(ids)))  # type: ignore[assignment]
+    return result.rowcount
