@@ -1,0 +1,33 @@
+# Two commands: `make demo` and `make test`. Each sets up by itself what it needs, in .venv, and is quick the second time.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+SECONDS_OF_DEMO ?=
+
+.PHONY: demo test check format clean
+
+demo: $(READY)
+	$(BIN)/tocsin demo $(if $(SECONDS_OF_DEMO),--seconds $(SECONDS_OF_DEMO))
+
+test: check
+	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+check: $(READY)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-timing
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tocsin needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .import_linter_cache build *.egg-info

@@ -1,0 +1,109 @@
+"""The Celery app, its queues and settings.
+
+celery -A worker.app worker
+
+What each setting is for stands in the specification's CELERY.md, section 2. The configuration is read when Celery
+first asks for the broker's address, not when this module is imported.
+"""
+
+import os
+import sys
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+from kombu import Queue
+
+from worker import logs, wiring
+from worker.errors import ConfigurationError
+from worker.wiring import House
+
+POLL, DELIVER = "poll", "deliver"
+_TASK_TIME_LIMIT = timedelta(minutes=9)
+_VISIBILITY_TIMEOUT = timedelta(minutes=10)
+_log = structlog.get_logger("app")
+
+app = Celery("tocsin", include=["worker.tasks"])
+app.conf.update(
+    accept_content=["json"],
+    task_serializer="json",
+    enable_utc=True,
+    timezone="UTC",
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    task_queues=[Queue(POLL), Queue(DELIVER)],
+    task_default_queue=POLL,
+    task_create_missing_queues=False,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_time_limit=_TASK_TIME_LIMIT.total_seconds(),
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.1},
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_soft_shutdown_timeout=20,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_pool_acquire_timeout=10,
+    beat_scheduler="celery.beat:Scheduler",
+    beat_max_loop_interval=1,
+)
+
+
+def broker_settings(broker: str) -> dict[str, Any]:
+    """What depends on the broker: its address, and Redis's own options."""
+    if broker.startswith("memory:"):
+        return {"broker_url": "memory://localhost/"}
+    return {
+        "broker_url": broker,
+        "broker_transport_options": {
+            "visibility_timeout": _VISIBILITY_TIMEOUT.total_seconds(),
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "global_keyprefix": "tocsin:",
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+    }
+
+
+def from_configuration() -> dict[str, Any]:
+    """Celery's settings out of tocsin.toml; a configuration that can't be used ends the process, as INTERFACE says."""
+    try:
+        return broker_settings(wiring.read_settings().broker)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from error
+
+
+app.add_defaults(from_configuration)
+
+
+@cache
+def house() -> House:
+    """This process's house, opened when the first task needs it."""
+    return wiring.open_house(wiring.read_settings())
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: object) -> None:
+    """Celery logs as we do."""
+    logs.configure(sys.stderr, json=not sys.stderr.isatty(), level=os.environ.get("TOCSIN_LOG_LEVEL", "info"))
+
+
+@signals.worker_process_init.connect
+def _leave_the_parents_house(**_: object) -> None:
+    """After a fork the parent's connections are the parent's."""
+    if house.cache_info().currsize:
+        house().database.forget()
+        house.cache_clear()
+
+
+@signals.worker_shutting_down.connect
+def _begin_nothing_new(**_: object) -> None:
+    """What is open finishes or is put back; what is due stays due."""
+    if house.cache_info().currsize:
+        house().stopping.set()

@@ -1,0 +1,140 @@
+"""The command `tocsin`, and the commands that concern the whole: init, check, migrate, run, status, prune, demo."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker import __version__, logs, operations, wiring
+from worker.cli import endpoints, inspection, notifications, rejected, sources
+from worker.cli.output import complain, print_json, print_rows, say
+from worker.cli.scope import COULD_NOT_RUN, FOUND_FAILURE, AsJson, house, settings
+from worker.errors import ConfigurationError, TocsinError
+from worker.report import needs_a_person
+from worker.settings import template
+from worker.store import schema
+from worker.store.session import Database
+
+application = typer.Typer(
+    help="Notification APIs that can only be polled, as a dependable stream of signed webhooks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+application.add_typer(sources.commands, name="sources")
+application.add_typer(endpoints.commands, name="endpoints")
+application.add_typer(rejected.commands, name="rejected")
+application.add_typer(notifications.commands, name="notifications")
+application.add_typer(notifications.delivery_commands, name="deliveries")
+application.command("redeliver")(notifications.redeliver)
+application.command("poll")(sources.poll)
+application.command("check")(inspection.check)
+
+
+def main() -> None:
+    """Run one command. Exit: 0 done, 1 it ran and found failure, 2 it could not run."""
+    try:
+        application(config_first(sys.argv[1:]), prog_name="tocsin")
+    except ConfigurationError as error:
+        for problem in error.problems:
+            complain(problem)
+        sys.exit(COULD_NOT_RUN)
+    except TocsinError as error:
+        complain(str(error))
+        sys.exit(FOUND_FAILURE)
+
+
+def config_first(words: list[str]) -> list[str]:
+    """The command line with `--config FILE` at its beginning, wherever it stood: people write it at either end."""
+    ours = words[: words.index("--")] if "--" in words else words
+    for at, word in enumerate(ours):
+        if word.startswith("--config="):
+            return [word, *words[:at], *words[at + 1 :]]
+        if word == "--config" and at + 1 < len(ours):
+            return [word, words[at + 1], *words[:at], *words[at + 2 :]]
+    return words
+
+
+def _version(wanted: bool) -> None:  # typer calls it so
+    if wanted:
+        say(f"tocsin {__version__}")
+        raise typer.Exit
+
+
+@application.callback()
+def _everywhere(
+    config: Annotated[
+        Path | None, typer.Option(help="The configuration; else TOCSIN_CONFIG's, else ./tocsin.toml.", metavar="FILE")
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if config is not None:
+        os.environ["TOCSIN_CONFIG"] = str(config.absolute())  # so that processes of ours read the same one
+    logs.configure(sys.stderr, json=not sys.stderr.isatty(), level=os.environ.get("TOCSIN_LOG_LEVEL", "info"))
+
+
+@application.command()
+def init() -> None:
+    """Write a commented tocsin.toml, and a key for the secrets that are stored. Never overwrites."""
+    asked = os.environ.get("TOCSIN_CONFIG")
+    path = Path(asked) if asked else Path.cwd() / "tocsin.toml"
+    for written in template.initialise(path.parent, path.name):
+        say(f"wrote {written}")
+    say("next: edit it, then `tocsin check`, then `tocsin run`")
+
+
+@application.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    database = Database(settings().database)
+    try:
+        changed = schema.migrate(database)
+    finally:
+        database.close()
+    say(f"the schema is now {schema.HEAD}" if changed else f"the schema was {schema.HEAD} already")
+
+
+@application.command()
+def run() -> None:
+    """Poll and deliver, everything in one process, until SIGTERM or SIGINT."""
+    wiring.open_house(settings()).close()  # says what is wrong before anything starts
+    from worker import embedded  # noqa: PLC0415  # Celery takes a while to load, and only this command needs it
+
+    raise typer.Exit(embedded.run())
+
+
+@application.command()
+def status(as_json: AsJson = False) -> None:
+    """Sources and endpoints, and how they fare. Exit 1 if anything needs a person."""
+    with house() as home:
+        source_rows, endpoint_rows = operations.source_rows(home), operations.endpoint_rows(home)
+    if as_json:
+        print_json([{"sources": source_rows, "endpoints": endpoint_rows}])
+    else:
+        print_rows(source_rows, sources.COLUMNS, as_json=False)
+        say("")
+        print_rows(endpoint_rows, endpoints.COLUMNS, as_json=False)
+    if needs_a_person(source_rows + endpoint_rows):
+        raise typer.Exit(FOUND_FAILURE)
+
+
+@application.command()
+def prune() -> None:
+    """Apply [retention]: delete what is closed, delivered and old."""
+    with house() as home:
+        pruned = operations.prune(home)
+    say(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in pruned.items()) + " pruned")
+
+
+@application.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(min=1, help="End by itself after so long, with a summary.")] = None,
+) -> None:
+    """Show it at work: three sandbox providers, a receiver, the real pipeline, on a temporary database."""
+    from worker import demo as demonstration  # noqa: PLC0415  # the sandbox's servers are of use nowhere else
+
+    raise typer.Exit(demonstration.demo(seconds))

@@ -1,0 +1,40 @@
+"""`tocsin rejected`: items that could not be normalised, and another try at them."""
+
+from typing import Annotated
+
+import typer
+
+from worker import operations
+from worker.cli.output import print_rows, say
+from worker.cli.scope import FOUND_FAILURE, AsJson, Limit, house, must_be_known
+from worker.store import shown
+from worker.store.shown import Filter
+
+commands = typer.Typer(help="Rejected items: list, retry.", no_args_is_help=True)
+_COLUMNS = ("id", "source", "reason", "first_seen_at", "last_seen_at", "count")
+Source = Annotated[str | None, typer.Option(help="Of this source.")]
+
+
+@commands.command("list")
+def list_rejected(source: Source = None, limit: Limit = 100, as_json: AsJson = False) -> None:
+    """Rejected items, the newest first; with --json as the provider sent them."""
+    with house() as home:
+        if source is not None:
+            must_be_known("a source", source, home.settings.sources)
+        with home.database.reading() as session:
+            rows = shown.rejected(session, Filter(source=source, limit=limit))
+    print_rows(rows, _COLUMNS, as_json=as_json)
+
+
+@commands.command()
+def retry(source: Source = None) -> None:
+    """Run them through again, as after an update of Tocsin. Exit 1 if any is still rejected."""
+    with house() as home:
+        if source is not None:
+            must_be_known("a source", source, home.settings.sources)
+        names = [source] if source else list(home.settings.sources)
+        counts = [operations.retry_rejected(home, name) for name in names]
+    stored, left = (sum(count[which] for count in counts) for which in (0, 1))
+    say(f"{stored} stored, {left} still rejected")
+    if left:
+        raise typer.Exit(FOUND_FAILURE)

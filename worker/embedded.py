@@ -1,0 +1,95 @@
+"""Worker and beat in one process, on the in-memory broker: `tocsin run` (CELERY.md, section 4).
+
+A stop is asked for by SIGTERM or SIGINT: nothing new is begun, what is open finishes. A deadline stands beside it:
+what has not finished by then is put back, and the process ends.
+"""
+
+import os
+import signal
+import threading
+from datetime import timedelta
+
+import structlog
+from celery import bootsteps
+from celery.beat import EmbeddedService
+from celery.platforms import EX_FAILURE, EX_OK
+from celery.worker import WorkController, state
+
+from worker.app import app, broker_settings, house
+
+_POLLING_INTERVAL_S = 0.05
+_PREFETCH = 32
+_THREADS = 10
+_TO_RECORD = timedelta(seconds=1)
+_log = structlog.get_logger("run")
+
+
+class Beat(bootsteps.StartStopStep):  # type: ignore[misc]
+    """The scheduler as a thread of the worker. One that dies ends the process, for its supervisor to see."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def create(self, worker: WorkController) -> threading.Thread:
+        """The thread, and the watch over it; not yet started."""
+        thread: threading.Thread = EmbeddedService(app, thread=True)
+        worker.beat_watch = threading.Thread(target=_watch, args=(thread, worker), name="beat-watch", daemon=True)
+        return thread
+
+    def start(self, worker: WorkController) -> None:
+        """Start both."""
+        super().start(worker)
+        worker.beat_watch.start()
+
+
+def run() -> int:
+    """Poll and deliver until told to stop; the exit status. Must be called in the main thread."""
+    app.conf.update(
+        broker_settings("memory://"),
+        broker_transport_options={"polling_interval": _POLLING_INTERVAL_S},
+        worker_prefetch_multiplier=_PREFETCH,
+    )
+    app.loader.import_module("schedules.beat")  # by name: the schedules stand above the worker
+    app.steps["worker"].add(Beat)
+    home = house()
+    worker = WorkController(
+        app=app,
+        pool_cls="threads",
+        concurrency=_THREADS,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: _stop())
+    _log.info("run.started", sources=len(home.settings.sources), endpoints=len(home.settings.endpoints))
+    worker.start()
+    home.close()
+    _log.info("run.stopped")
+    return int(worker.exitcode or EX_OK)
+
+
+def _stop() -> None:
+    """Begin nothing new, and see that the end comes in time."""
+    if not house().stopping.is_set():
+        house().stopping.set()
+        state.should_stop = EX_OK
+        threading.Thread(target=_end_at_deadline, name="deadline", daemon=True).start()
+
+
+def _end_at_deadline() -> None:
+    """Requests are bounded by their timeout; a poll may wait longer for its provider, and is put back instead."""
+    home = house()
+    timeouts = [endpoint.timeout for endpoint in home.settings.endpoints.values()]
+    threading.Event().wait((max(timeouts, default=home.settings.delivery.timeout) + _TO_RECORD).total_seconds())
+    home.put_back()
+    _log.warning("run.put_back", why="a poll had not ended by the deadline")
+    os._exit(EX_OK)
+
+
+def _watch(beat: threading.Thread, worker: WorkController) -> None:
+    beat.join()
+    if not house().stopping.is_set():
+        _log.critical("run.beat_died")
+        worker.exitcode = EX_FAILURE
+        house().stopping.set()
+        state.should_stop = EX_FAILURE
