@@ -1,0 +1,34 @@
+"""The configuration: a file, the environment, and what they mean (INTERFACE, section 1). Values for all above."""
+
+from worker.settings.configuration import RetentionSettings, Settings
+from worker.settings.durations import Duration, parse_duration, shown_duration, within
+from worker.settings.endpoint import DeliverySettings, EndpointSettings, Rate
+from worker.settings.fields import ClientCertificate, ExistingFile, Section, Url, Whole
+from worker.settings.file import DEFAULT_NAME
+from worker.settings.loading import load
+from worker.settings.secret import HeaderValue, Secret
+from worker.settings.source import SourceSettings
+from worker.settings.template import initialise
+
+__all__ = [
+    "DEFAULT_NAME",
+    "ClientCertificate",
+    "DeliverySettings",
+    "Duration",
+    "EndpointSettings",
+    "ExistingFile",
+    "HeaderValue",
+    "Rate",
+    "RetentionSettings",
+    "Secret",
+    "Section",
+    "Settings",
+    "SourceSettings",
+    "Url",
+    "Whole",
+    "initialise",
+    "load",
+    "parse_duration",
+    "shown_duration",
+    "within",
+]

@@ -1,0 +1,119 @@
+"""An endpoint, and the defaults of delivery that each endpoint may set for itself."""
+
+import base64
+import binascii
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from worker.notification import Status
+from worker.settings.durations import Duration, within
+from worker.settings.fields import (
+    NOT_EMPTY,
+    ClientCertificate,
+    EndpointHeaders,
+    ExistingFile,
+    Network,
+    Section,
+    Url,
+    Whole,
+)
+from worker.settings.secret import Secret, surroundings
+from worker.settings.wording import either, quoted
+
+_RATE = re.compile(r"([1-9][0-9]{0,6})/([smh])")
+_PER = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
+_SIGNING_KEY = range(24, 65)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in so long."""
+
+    count: int
+    per: timedelta
+
+
+def _rate(value: object) -> Rate:
+    if isinstance(value, Rate):
+        return value
+    written = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if written is None:
+        raise ValueError(f'{quoted(value)} is not a rate; write "50/s", "100/m" or "1000/h"')
+    return Rate(int(written[1]), _PER[written[2]])
+
+
+def _signing_secret(secret: Secret) -> Secret:
+    """DELIVERY, section 2: `whsec_` and the base64 of 24 to 64 bytes."""
+    text = secret.get_secret_value()
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not text.startswith("whsec_") or len(key) not in _SIGNING_KEY:
+        raise ValueError(
+            "is not a webhook secret: whsec_ and the base64 of 24 to 64 bytes; leave it out to have one made"
+        )
+    return secret
+
+
+def _known_sources(names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    known = surroundings(info).sources
+    wrong = [] if known is None else [quoted(name) for name in names if name not in known]
+    if wrong:
+        are = "is not a source" if len(wrong) == 1 else "are not sources"
+        raise ValueError(f"{', '.join(wrong)} {are}; known: {', '.join(sorted(known or ())) or 'none'}")
+    return names
+
+
+def _matches_a_type(pattern: str, info: ValidationInfo) -> str:
+    known: Collection[str] | None = surroundings(info).known_types
+    if known is not None and not any(fnmatchcase(name, pattern) for name in known):
+        raise ValueError(f"{quoted(pattern)} matches no type of message; write {either(sorted(known))}, or wildcards")
+    return pattern
+
+
+_Pattern = Annotated[str, Field(min_length=1)]
+_Deadline = Annotated[Duration, within(timedelta(milliseconds=100), timedelta(minutes=10))]
+_Wait = Annotated[Duration, within(timedelta(milliseconds=1), timedelta(days=30))]
+_SCHEDULE = tuple(timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400))
+
+
+class DeliverySettings(Section):
+    """`[delivery]`: what holds for every endpoint that doesn't say otherwise.
+
+    `timeout` is from connecting to the last byte of the answer; `retry_schedule` the waits after attempts 1, 2, 3 ….
+    """
+
+    timeout: _Deadline = timedelta(seconds=15)
+    connect_timeout: _Deadline = timedelta(seconds=5)
+    retry_schedule: Annotated[tuple[_Wait, ...], Field(max_length=100)] = _SCHEDULE
+    disable_after: Annotated[Duration, within(timedelta(seconds=1), timedelta(days=365))] = timedelta(days=5)
+
+
+class EndpointSettings(DeliverySettings):
+    """`[endpoints.NAME]` (INTERFACE, section 1); the keys of `[delivery]` are filled in from there.
+
+    None: `sources` all, `kinds` all, `statuses` all, `secret` made once and stored, `rate_limit` none, `ca` the usual.
+    """
+
+    url: Annotated[Url, Field(repr=False)]
+    secret: Annotated[Secret, AfterValidator(_signing_secret)] | None = None
+    sources: Annotated[tuple[str, ...], NOT_EMPTY, AfterValidator(_known_sources)] | None = None
+    types: Annotated[tuple[Annotated[_Pattern, AfterValidator(_matches_a_type)], ...], NOT_EMPTY] = ("notification.*",)
+    kinds: Annotated[tuple[_Pattern, ...], NOT_EMPTY] | None = None
+    statuses: Annotated[tuple[Status, ...], NOT_EMPTY] | None = None
+    max_in_flight: Annotated[Whole, Field(ge=1, le=500)] = 10
+    rate_limit: Annotated[Rate, BeforeValidator(_rate)] | None = None
+    headers: EndpointHeaders = Field(default_factory=dict)
+    allow_networks: tuple[Network, ...] = ()
+    format: Literal["standard", "cloudevents"] = "standard"
+    backlog: Literal["all", "latest"] = "all"
+    signing: Literal["hmac", "ed25519"] = "hmac"
+    ca: ExistingFile | None = None
+    client_certificate: ClientCertificate | None = None

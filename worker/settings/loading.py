@@ -1,0 +1,188 @@
+"""The configuration, read once and checked as a whole: every problem is told before anything starts."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from cryptography.fernet import Fernet
+from pydantic import ValidationError
+
+from worker.errors import ConfigurationError
+from worker.settings.addresses import POSTGRESQL, broker_address, database_address
+from worker.settings.configuration import RetentionSettings, Settings
+from worker.settings.endpoint import DeliverySettings, EndpointSettings
+from worker.settings.fields import Section
+from worker.settings.file import chosen, document_of
+from worker.settings.later import too_early
+from worker.settings.problems import problem, problems_of
+from worker.settings.secret import Secret, Surroundings, plain_secrets, resolved
+from worker.settings.source import SourceSettings
+from worker.settings.wording import close_to, quoted
+
+_KEYS = frozenset(
+    {"database", "broker", "key", "sources", "endpoints", "delivery", "retention", "providers", "metrics"}
+)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLAIN = 'the secret stands in the file as plain text; better { env = "NAME" } or { file = "path" }'
+_S = TypeVar("_S", bound=Section)
+
+Options = Mapping[str, type[SourceSettings]]
+"""What a provider's sources may say: its slug → its own subclass of SourceSettings."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of one document, and the problems found so far."""
+
+    document: Mapping[str, Any]
+    around: Surroundings
+    problems: list[str]
+
+    def tell(self, path: tuple[str, ...], text: object) -> None:
+        self.problems.append(problem(path, str(text)))
+
+    def section(self, path: tuple[str, ...], raw: object, model: type[_S]) -> _S | None:
+        try:
+            return model.model_validate(raw, context=self.around)
+        except ValidationError as error:
+            self.problems.extend(problems_of(error, path, raw, model))
+            return None
+
+    def tables(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The tables `[name.*]`, with a problem for each that is none, or has an impossible name."""
+        tables = self.document.get(name, {})
+        if not isinstance(tables, dict):
+            self.tell((name,), f"must be tables: [{name}.NAME]")
+            return
+        for key, table in tables.items():
+            if not _NAME.fullmatch(key):
+                self.tell((name, key), "a name has 1 to 64 letters, digits, - and _")
+            if isinstance(table, dict):
+                yield key, table
+            else:
+                self.tell((name, key), f"must be a table: [{name}.{key}]")
+
+    def setting(self, variable: str, key: str, default: object) -> tuple[tuple[str, ...], object]:
+        """The variable's text where it is set and not empty, else the file's; with the path that names it."""
+        overriding = self.around.environ.get(variable)
+        return ((variable,), overriding) if overriding else ((key,), self.document.get(key, default))
+
+
+def load(path: Path | None, environ: Mapping[str, str], options: Options, known_types: Collection[str]) -> Settings:
+    """The configuration of `path`, else of TOCSIN_CONFIG, else of ./tocsin.toml (INTERFACE, section 1).
+
+    TOCSIN_DATABASE, TOCSIN_BROKER and TOCSIN_KEY override the file. `known_types`: the types of messages that exist.
+    Raises ConfigurationError with one line for every problem there is; none repeats a secret.
+    """
+    file = chosen(path, environ)
+    document = document_of(file)
+    names = document.get("sources")
+    sources = frozenset(names if isinstance(names, dict) else ())
+    reading = _Reading(document, Surroundings(file.parent, environ, sources, frozenset(known_types)), [])
+    settings = _settings(reading, options, file)
+    if reading.problems or settings is None:
+        raise ConfigurationError(reading.problems)
+    return settings
+
+
+def _settings(reading: _Reading, options: Options, file: Path) -> Settings | None:
+    _unknown_and_early(reading)
+    database = _address(reading, "database", "sqlite:///tocsin.db")
+    broker = _address(reading, "broker", "memory://")
+    key = _key(reading, needed=bool(database and database.startswith(POSTGRESQL)))
+    sources = {name: _source(reading, name, table, options) for name, table in reading.tables("sources")}
+    delivery = reading.section(("delivery",), reading.document.get("delivery", {}), DeliverySettings)
+    endpoints = dict(_endpoints(reading, delivery or DeliverySettings()))
+    retention = reading.section(("retention",), reading.document.get("retention", {}), RetentionSettings)
+    if reading.problems or not (database and broker and delivery and retention):
+        return None
+    return Settings(
+        database=database,
+        broker=broker,
+        key=key,
+        sources=MappingProxyType({name: source for name, source in sources.items() if source}),
+        endpoints=MappingProxyType(endpoints),
+        delivery=delivery,
+        retention=retention,
+        path=file,
+        warnings=tuple(_warnings({"key": key, "sources": sources, "endpoints": endpoints})),
+    )
+
+
+def _unknown_and_early(reading: _Reading) -> None:
+    for key in reading.document:
+        if key not in _KEYS:
+            meant = close_to(key, _KEYS)
+            reading.tell((key,), f'unknown key; did you mean "{meant}"?' if meant else "unknown key")
+    for path, text in too_early(reading.document):
+        reading.tell(path, text)
+
+
+def _address(reading: _Reading, key: str, default: str) -> str | None:
+    variable = f"TOCSIN_{key.upper()}"
+    path, text = reading.setting(variable, key, default)
+    if not isinstance(text, str):
+        reading.tell(path, "must be text, in quotes")
+        return None
+    try:
+        if key == "broker":
+            return broker_address(text)
+        return database_address(text, Path() if path == (variable,) else reading.around.folder)
+    except ValueError as error:
+        reading.tell(path, error)
+        return None
+
+
+def _key(reading: _Reading, *, needed: bool) -> tuple[Secret, ...]:
+    path, value = reading.setting("TOCSIN_KEY", "key", None)
+    if value is None:
+        if needed:
+            reading.tell(path, 'PostgreSQL needs one; set TOCSIN_KEY, or write key = { file = "tocsin.key" }')
+        return ()
+    try:
+        keys = _fernet_keys(resolved(value, reading.around))
+    except ValueError as error:
+        reading.tell(path, error)
+        return ()
+    plain = path == ("key",) and isinstance(value, str)
+    return tuple(Secret(key, plain=plain) for key in keys)
+
+
+def _fernet_keys(text: str) -> list[str]:
+    """Several are separated by commas or lines: the first encrypts, the others are for what is encrypted already."""
+    keys = [key for key in re.split(r"[,\s]+", text) if key]
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError:
+        keys = []
+    if not keys:
+        raise ValueError("is not a Fernet key; `tocsin init` makes one")
+    return keys
+
+
+def _source(reading: _Reading, name: str, table: dict[str, Any], options: Options) -> SourceSettings | None:
+    """Of a source whose provider isn't known, the keys that all sources have are checked."""
+    provider = table.get("provider")
+    if isinstance(provider, str) and provider in options:
+        return reading.section(("sources", name), table, options[provider])
+    known = ", ".join(sorted(options))
+    if isinstance(provider, str):
+        reading.tell(("sources", name, "provider"), f"{quoted(provider)} is not a provider; known: {known}")
+    shared = {key: value for key, value in table.items() if key in SourceSettings.model_fields}
+    return reading.section(("sources", name), shared, SourceSettings)
+
+
+def _endpoints(reading: _Reading, defaults: DeliverySettings) -> Iterator[tuple[str, EndpointSettings]]:
+    for name, table in reading.tables("endpoints"):
+        endpoint = reading.section(("endpoints", name), {**dict(defaults), **table}, EndpointSettings)
+        if endpoint:
+            yield name, endpoint
+
+
+def _warnings(found: Mapping[str, object]) -> list[str]:
+    paths = [path if path[0] != "key" else ("key",) for path in plain_secrets(found, ())]
+    return [problem(path, _PLAIN) for path in dict.fromkeys(paths)]
