@@ -1,0 +1,141 @@
+"""A lane: all that one endpoint's requests share, and no other endpoint's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
+from socket import socket
+from time import monotonic
+
+import pycurl
+
+from worker.delivery import Due, Outcome, Wire
+from worker.webhooks.exchange import Clock, Exchange
+from worker.webhooks.target import Target
+
+_EVENTS = {pycurl.POLL_IN: EVENT_READ, pycurl.POLL_OUT: EVENT_WRITE, pycurl.POLL_INOUT: EVENT_READ | EVENT_WRITE}
+_MASKS = {
+    EVENT_READ: pycurl.CSELECT_IN,
+    EVENT_WRITE: pycurl.CSELECT_OUT,
+    EVENT_READ | EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all lanes share: the selector that watches their sockets, the clock, and where errors are brought."""
+
+    selector: BaseSelector
+    user_agent: str
+    clock: Clock
+    limit: int
+    failures: list[Exception]
+
+
+class Lane:
+    """One target's connections, name resolution and requests: a libcurl multi handle of its own.
+
+    Its own, because libcurl resolves names in twenty threads a multi handle: the names of one endpoint whose resolver
+    hangs would keep those of all others waiting. And because an open connection is never borrowed by an endpoint that
+    would not be allowed to open it. Hashed by identity.
+    """
+
+    def __init__(self, target: Target, surroundings: Surroundings) -> None:
+        self.target = target
+        self.wake_at: float | None = None
+        self.idle_since = monotonic()
+        self._surroundings = surroundings
+        self._spare: list[Exchange] = []
+        self._busy: dict[pycurl.Curl, tuple[Exchange, Due]] = {}
+        self._watched: set[int] = set()
+        self._handed_over: list[socket] = []
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, surroundings.limit)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._wake)
+
+    @property
+    def open(self) -> int:
+        """How many requests are open."""
+        return len(self._busy)
+
+    def begin(self, due: Due) -> Outcome | None:
+        """Start one; the outcome at once if it can't even be started, as with a URL that is none."""
+        try:
+            exchange = self._spare.pop() if self._spare else self._new_exchange()
+        except (pycurl.error, ValueError):
+            now = self._surroundings.clock()
+            return Outcome(wire=Wire.FAILED, started_at=now, answered_at=now, duration=timedelta(0))
+        exchange.prepare(due)
+        self._busy[exchange.curl] = exchange, due
+        self._multi.add_handle(exchange.curl)
+        return None
+
+    def act(self, fd: int = pycurl.SOCKET_TIMEOUT, events: int = 0) -> None:
+        """Let libcurl work: on a socket that is ready, or on what is due by its timer."""
+        if fd == pycurl.SOCKET_TIMEOUT:
+            self.wake_at = None
+        self._multi.socket_action(fd, _MASKS.get(events, 0))
+        while self._handed_over:
+            self._handed_over.pop().close()
+
+    def ended(self) -> Iterator[tuple[Due, Outcome]]:
+        """Those that ended since the last call."""
+        queued = 1
+        while queued:
+            queued, answered, failed = self._multi.info_read()
+            for curl in answered:
+                yield self._end(curl, pycurl.E_OK)
+            for curl, code, _ in failed:
+                yield self._end(curl, code)
+
+    def close(self) -> None:
+        """Drop the connections and whatever is open."""
+        exchanges = [*(exchange for exchange, _ in self._busy.values()), *self._spare]
+        for curl in self._busy:
+            self._multi.remove_handle(curl)
+        self._busy.clear()
+        self._spare.clear()
+        self._multi.close()
+        for exchange in exchanges:
+            exchange.curl.close()
+        for fd in self._watched:
+            self._surroundings.selector.unregister(fd)
+        self._watched.clear()
+
+    def is_idle(self, for_: timedelta) -> bool:
+        """Whether nothing has been open for so long."""
+        return not self._busy and monotonic() - self.idle_since >= for_.total_seconds()
+
+    def _new_exchange(self) -> Exchange:
+        shared = self._surroundings
+        return Exchange(self.target, shared.user_agent, shared.clock, self._handed_over)
+
+    def _end(self, curl: pycurl.Curl, code: int) -> tuple[Due, Outcome]:
+        exchange, due = self._busy.pop(curl)
+        self._multi.remove_handle(curl)
+        outcome = exchange.outcome(code)
+        if exchange.failure:
+            self._surroundings.failures.append(exchange.failure)
+        self._spare.append(exchange)
+        self.idle_since = monotonic()
+        return due, outcome
+
+    def _watch(self, what: int, fd: int, _multi: pycurl.CurlMulti, _assigned: object) -> int:
+        selector = self._surroundings.selector
+        try:
+            if what == pycurl.POLL_REMOVE:
+                self._watched.remove(fd)
+                selector.unregister(fd)
+            elif fd in self._watched:
+                selector.modify(fd, _EVENTS[what], self)
+            else:
+                selector.register(fd, _EVENTS[what], self)
+                self._watched.add(fd)
+        except Exception as error:  # noqa: BLE001  # raised again by the sender, outside libcurl
+            self._surroundings.failures.append(error)
+        return 0
+
+    def _wake(self, milliseconds: int) -> int:
+        self.wake_at = monotonic() + milliseconds / 1000 if milliseconds >= 0 else None
+        return 0

@@ -1,0 +1,157 @@
+"""Many requests at once from one thread: due deliveries in, outcomes out (DELIVERY, section 2)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from selectors import DefaultSelector
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from worker.delivery import Due, Outcome
+from worker.webhooks.lane import Lane, Surroundings
+from worker.webhooks.target import Target
+
+_CLOSED_WHEN_IDLE_FOR = timedelta(seconds=150)
+"""Longer than libcurl would use a kept connection again."""
+
+
+class Sender:
+    """Sends what is due to its endpoint's target and tells what came of it. Used by one thread; a context manager.
+
+    `targets` is looked up at each `begin`, so that a mapping that changes (a rotated secret) is followed: what is open
+    ends as it began. `limit` is how many requests may be open at once.
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        user_agent: str,
+        clock: Callable[[], datetime],
+        limit: int = 500,
+        idle: timedelta = _CLOSED_WHEN_IDLE_FOR,
+    ) -> None:
+        self._targets = targets
+        self._limit = limit
+        self._idle = idle
+        self._selector = DefaultSelector()
+        self._failures: list[Exception] = []
+        self._surroundings = Surroundings(
+            selector=self._selector, user_agent=user_agent, clock=clock, limit=limit, failures=self._failures
+        )
+        self._lanes: dict[str, Lane] = {}
+        self._outdated: list[Lane] = []
+        self._ended: list[tuple[Due, Outcome]] = []
+        self._open = 0
+        self._tidy_at = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def open(self) -> int:
+        """How many were begun whose outcome was not handed out yet."""
+        return self._open
+
+    @property
+    def room(self) -> int:
+        """How many more may be begun."""
+        return self._limit - self.open
+
+    def begin(self, due: Sequence[Due]) -> None:
+        """Start these.
+
+        Raises ValueError, with nothing started, if there is no room for all of them, or for an unknown endpoint.
+        """
+        if len(due) > self.room:
+            raise ValueError(f"room for {self.room}, not for {len(due)}")
+        if unknown := {one.endpoint for one in due} - set(self._targets):
+            raise ValueError(f"no such endpoint: {', '.join(sorted(unknown))}")
+        begun: dict[Lane, None] = {}
+        for one in due:
+            lane = self._lane(one.endpoint)
+            outcome = lane.begin(one)
+            self._open += 1
+            if outcome:
+                self._ended.append((one, outcome))
+            begun[lane] = None
+        for lane in begun:
+            lane.act()
+            self._ended += lane.ended()
+        if monotonic() >= self._tidy_at:
+            self._close_idle()
+            self._tidy_at = monotonic() + self._idle.total_seconds() / 5
+
+    def finished(self, wait: timedelta) -> list[tuple[Due, Outcome]]:
+        """Those that ended, each once; waits up to `wait` for the first of them, and not at all if none is open.
+
+        What a callback raised is raised here; the outcomes are handed out by the next call.
+        """
+        until = monotonic() + wait.total_seconds()
+        self._turn(0)
+        while not self._ended and not self._failures and self._open and (left := until - monotonic()) > 0:
+            self._turn(left)
+        if self._failures:
+            raise self._failures.pop(0)
+        ended, self._ended = self._ended, []
+        self._open -= len(ended)
+        return ended
+
+    def close(self) -> None:
+        """Drop all connections. What is open is abandoned, without an outcome.
+
+        Waits for name resolutions under way: a resolver that hangs can hold it up for as long as it does.
+        """
+        for lane in self._all_lanes():
+            lane.close()
+        self._lanes.clear()
+        self._outdated.clear()
+        self._ended.clear()
+        self._open = 0
+        self._selector.close()
+
+    def _all_lanes(self) -> Iterator[Lane]:
+        yield from self._lanes.values()
+        yield from self._outdated
+
+    def _lane(self, name: str) -> Lane:
+        target, lane = self._targets[name], self._lanes.get(name)
+        if lane and (lane.target is target or lane.target == target):
+            return lane
+        if lane:
+            self._outdated.append(lane)
+        self._lanes[name] = Lane(target, self._surroundings)
+        return self._lanes[name]
+
+    def _turn(self, seconds: float) -> None:
+        """Wait for sockets and timers, let libcurl work on them, collect what ended."""
+        for lane in self._woken(seconds):
+            self._ended += lane.ended()
+
+    def _woken(self, seconds: float) -> dict[Lane, None]:
+        next_wake_at = min((lane.wake_at for lane in self._all_lanes() if lane.wake_at is not None), default=None)
+        if next_wake_at is not None:
+            seconds = min(seconds, max(0.0, next_wake_at - monotonic()))
+        woken: dict[Lane, None] = {}
+        for key, events in self._selector.select(seconds):
+            key.data.act(key.fd, events)
+            woken[key.data] = None
+        now = monotonic()
+        for lane in self._all_lanes():
+            if lane.wake_at is not None and lane.wake_at <= now:
+                lane.act()
+                woken[lane] = None
+        return woken
+
+    def _close_idle(self) -> None:
+        """An idle lane costs descriptors and, over TLS, most of a megabyte."""
+        for name, lane in list(self._lanes.items()):
+            if lane.is_idle(self._idle):
+                self._lanes.pop(name).close()
+        for lane in [lane for lane in self._outdated if not lane.open]:
+            self._outdated.remove(lane)
+            lane.close()
