@@ -3,8 +3,15 @@
 celery -A schedules.beat beat
 """
 
-from schedules.timetable import timetable
-from worker.app import app
-from worker.providers import PROVIDERS
+from typing import Any
 
-app.conf.beat_schedule = timetable(PROVIDERS)
+from schedules.timetable import timetable
+from worker.app import app, ticks
+
+
+def from_configuration() -> dict[str, Any]:
+    """Read when Celery first asks, not when this module is imported."""
+    return {"beat_schedule": timetable(ticks())}
+
+
+app.add_defaults(from_configuration)

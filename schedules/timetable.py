@@ -4,22 +4,24 @@ When a source or a delivery is due stands in the database; an entry only wakes w
 late, lost or doubled makes no difference, and any number of beats may run.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.schedules import crontab
+from celery.schedules import crontab, schedule
 
 _EVERY_SECOND = timedelta(seconds=1)
-_TWO_INTERVALS_S = 2
 _ONE_HOUR_S = 3600
 
 
-def timetable(providers: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Celery's `beat_schedule`. Each entry expires, so that ticks don't pile up while the workers are away."""
-    polls = {f"poll {provider}": _tick("poll.tick", "poll", provider) for provider in providers}
+def timetable(ticks: Mapping[str, timedelta]) -> dict[str, dict[str, Any]]:
+    """Celery's `beat_schedule`; `ticks` says how often each provider's sources are looked through.
+
+    Each entry expires, so that ticks don't pile up while the workers are away.
+    """
+    polls = {f"poll {provider}": _tick("poll.tick", "poll", every, provider) for provider, every in ticks.items()}
     return polls | {
-        "deliver": _tick("deliver.sweep", "deliver"),
+        "deliver": _tick("deliver.sweep", "deliver", _EVERY_SECOND),
         "prune daily": {
             "task": "retention.prune",
             "schedule": crontab(hour="3", minute="17"),
@@ -28,6 +30,11 @@ def timetable(providers: Iterable[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _tick(task: str, queue: str, *args: str) -> dict[str, Any]:
-    options = {"queue": queue, "expires": _TWO_INTERVALS_S}
-    return {"task": task, "schedule": _EVERY_SECOND, "args": args, "options": options}
+def _tick(task: str, queue: str, every: timedelta, *args: str) -> dict[str, Any]:
+    options = {"queue": queue, "expires": 2 * every.total_seconds()}
+    return {"task": task, "schedule": schedule(every, nowfun=_utc_now), "args": args, "options": options}
+
+
+def _utc_now() -> datetime:
+    """Celery's own clock converts time zones through three libraries, several times a tick."""
+    return datetime.now(UTC)

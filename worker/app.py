@@ -18,6 +18,7 @@ from kombu import Queue
 
 from worker import logs, wiring
 from worker.errors import ConfigurationError
+from worker.settings import Settings
 from worker.wiring import House
 
 POLL, DELIVER = "poll", "deliver"
@@ -46,7 +47,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_pool_acquire_timeout=10,
-    beat_scheduler="celery.beat:Scheduler",
+    beat_scheduler="schedules.scheduler:Scheduler",
     beat_max_loop_interval=1,
 )
 
@@ -72,8 +73,12 @@ def broker_settings(broker: str) -> dict[str, Any]:
 
 def from_configuration() -> dict[str, Any]:
     """Celery's settings out of tocsin.toml; a configuration that can't be used ends the process, as INTERFACE says."""
+    return broker_settings(_settings().broker)
+
+
+def _settings() -> Settings:
     try:
-        return broker_settings(wiring.read_settings().broker)
+        return wiring.read_settings()
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from error
@@ -82,10 +87,15 @@ def from_configuration() -> dict[str, Any]:
 app.add_defaults(from_configuration)
 
 
+def ticks() -> dict[str, timedelta]:
+    """How often to look through each configured provider's sources for those that are due."""
+    return wiring.ticks(_settings())
+
+
 @cache
 def house() -> House:
     """This process's house, opened when the first task needs it."""
-    return wiring.open_house(wiring.read_settings())
+    return wiring.open_house(_settings())
 
 
 @signals.setup_logging.connect

@@ -68,7 +68,9 @@ def _pipeline(folder: Path, sandbox: Sandbox) -> Iterator[None]:
     environ |= {"TOCSIN_CONFIG": str(file), "TOCSIN_LOG_LEVEL": "error"}
     command = [sys.executable, "-m", "worker.cli", "run"]
     with (folder / "stderr").open("w+b") as said:
-        process = subprocess.Popen(command, env=environ, stderr=said, start_new_session=True)  # Ctrl-C is ours alone
+        process = subprocess.Popen(  # noqa: S603  # ourselves, in a session of its own: Ctrl-C is for the demo alone
+            command, env=environ, stderr=said, start_new_session=True
+        )
         try:
             yield
         finally:

@@ -13,11 +13,12 @@ import structlog
 from celery import bootsteps
 from celery.beat import EmbeddedService
 from celery.platforms import EX_FAILURE, EX_OK
+from celery.schedules import crontab
 from celery.worker import WorkController, state
 
 from worker.app import app, broker_settings, house
 
-_POLLING_INTERVAL_S = 0.05
+_POLLING_INTERVAL_S = 0.1
 _PREFETCH = 32
 _THREADS = 10
 _TO_RECORD = timedelta(seconds=1)
@@ -31,14 +32,17 @@ class Beat(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def create(self, worker: WorkController) -> threading.Thread:
         """The thread, and the watch over it; not yet started."""
-        thread: threading.Thread = EmbeddedService(app, thread=True)
+        thread: threading.Thread = EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler)
         worker.beat_watch = threading.Thread(target=_watch, args=(thread, worker), name="beat-watch", daemon=True)
         return thread
 
     def start(self, worker: WorkController) -> None:
-        """Start both."""
+        """Start both. Beat's first ticks come after an interval; whoever starts a daemon wants to see it work now."""
         super().start(worker)
         worker.beat_watch.start()
+        for entry in app.conf.beat_schedule.values():
+            if not isinstance(entry["schedule"], crontab):
+                app.send_task(entry["task"], entry["args"], **entry["options"])
 
 
 def run() -> int:
@@ -51,6 +55,7 @@ def run() -> int:
     app.loader.import_module("schedules.beat")  # by name: the schedules stand above the worker
     app.steps["worker"].add(Beat)
     home = house()
+    home.unqueue()
     worker = WorkController(
         app=app,
         pool_cls="threads",

@@ -3,7 +3,8 @@
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from worker import poll
@@ -41,13 +42,19 @@ def check_all(home: House) -> Iterator[Finding]:
 def check_database(home: House) -> Finding:
     """Can it be reached, and is its schema this version's?"""
     try:
-        found = schema.current(home.database)
+        found = None if _is_yet_to_be_made(home.settings.database) else schema.current(home.database)
     except ConfigurationError as error:
         return Finding("database", good=False, text=str(error))
     if found == schema.HEAD:
         return Finding("database", good=True, text=f"schema {found}")
     mend = "`tocsin run` makes it" if schema.migrates_itself(home.database) else "run `tocsin migrate`"
     return Finding("database", good=schema.migrates_itself(home.database), text=f"schema {found or 'none yet'}; {mend}")
+
+
+def _is_yet_to_be_made(database: str) -> bool:
+    """Whether it is a file that isn't there, in a folder that is: to look into it would make it."""
+    file = Path(database.removeprefix("sqlite:///"))
+    return database.startswith("sqlite:///") and file.parent.is_dir() and not file.exists()
 
 
 def check_sources(home: House) -> Iterator[Finding]:
@@ -72,15 +79,20 @@ def check_endpoints(home: House) -> Iterator[Finding]:
         host, port = address.hostname or "", address.port or _PORTS[address.scheme]
         try:
             found = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
-        except OSError:
+        except (OSError, UnicodeError):  # the latter for labels that no name server takes
             yield Finding(subject, good=False, text=f"{host} does not resolve. Mend: check its url")
             continue
-        refused = [text for text in found if not is_allowed(ip_address(text.partition("%")[0]), endpoint.allow_networks)]
+        refused = [text for text in found if not is_allowed(_address(text), endpoint.allow_networks)]
         if refused:
             text = f"{host} is {', '.join(refused)}: not public. Mend: add it to allow_networks if you mean it"
             yield Finding(subject, good=False, text=text)
         else:
             yield Finding(subject, good=True, text=f"{host} is {', '.join(found)}")
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    """Without the name of the network card that a link-local one has."""
+    return ip_address(text.partition("%")[0])
 
 
 def _page_finding(home: House, name: str, subject: str, page: Page) -> Finding:

@@ -31,6 +31,8 @@ from worker.webhooks.verdict import Policy
 
 _BEYOND_TIMEOUT = timedelta(seconds=30)
 _SWEEP_BEGINS_FOR = timedelta(seconds=30)
+_SHORTEST_TICK, _LONGEST_TICK = timedelta(seconds=1), timedelta(seconds=5)
+_CRON_GRAIN = timedelta(minutes=1)
 
 
 def utc_now() -> datetime:
@@ -139,6 +141,11 @@ class House:
         with self.database.transaction() as session:
             return sources.queue_due(session, names, self.clock())
 
+    def unqueue(self) -> None:
+        """For a process whose queue is in its memory: what was on its way in the last one is not in this one."""
+        with self.database.transaction() as session:
+            sources.unqueue(session, list(self.settings.sources))
+
     def poll(self, name: str, *, only_due: bool) -> PollSummary | None:
         """One poll. None: another process has it, or it is not due, or paused. Raises ProviderError, LeaseLost."""
         if not self._polls[name].acquire(blocking=False):
@@ -184,6 +191,15 @@ class House:
             clock=self.clock,
             may_begin=lambda: not self.stopping.is_set() and self.clock() < begin_until,
         )
+
+
+def ticks(settings: Settings) -> dict[str, timedelta]:
+    """How often each provider's sources are looked through: ten times in their shortest interval, within bounds."""
+    shortest: dict[str, timedelta] = {}
+    for source in settings.sources.values():
+        every = source.every or _CRON_GRAIN
+        shortest[source.provider] = min(every, shortest.get(source.provider, every))
+    return {slug: max(_SHORTEST_TICK, min(every / 10, _LONGEST_TICK)) for slug, every in shortest.items()}
 
 
 def open_house(settings: Settings) -> House:
