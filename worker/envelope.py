@@ -28,7 +28,7 @@ class Origin:
 
 def seal(revision: Revision, origin: Origin, made_at: datetime) -> bytes:
     """The bytes of a revision's message; `raw` is null, and `raw_omitted` true, where they would pass 256 KiB."""
-    content = data(revision.item.notification, origin, revision.number)
+    content = content_of(revision.item.notification, origin, revision.number)
     content["previous_status"] = revision.previous_status
     body = encode(revision.type, made_at, content)
     if len(body) <= LARGEST_RAW:
@@ -41,7 +41,7 @@ def encode(kind: MessageType, made_at: datetime, content: Mapping[str, Any]) -> 
     return json_bytes({"type": kind, "timestamp": rfc3339(made_at), "data": content})
 
 
-def data(notification: Notification, origin: Origin, revision: int) -> dict[str, Any]:
+def content_of(notification: Notification, origin: Origin, revision: int) -> dict[str, Any]:
     """The notification as JSON members, in the order that INTERFACE shows, `previous_status` yet null."""
     return {
         "id": str(origin.notification_id),
