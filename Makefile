@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-SECONDS_OF_DEMO ?=
+SECONDS ?=
 
 .PHONY: demo test check format clean
 
 demo: $(READY)
-	$(BIN)/tocsin demo $(if $(SECONDS_OF_DEMO),--seconds $(SECONDS_OF_DEMO))
+	$(BIN)/tocsin demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: check
 	$(BIN)/pytest -n 2 --cov --cov-report=term

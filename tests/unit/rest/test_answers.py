@@ -1,0 +1,244 @@
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.errors import AuthFailed, ContractBroken, ProviderError, RateLimited, Unavailable
+from worker.rest.answers import Raw, Refused, complaint, decoded, http_date, retry_after, understood
+
+RECORDINGS = Path(__file__).parents[2] / "recordings"
+VIOLATIONS = "limit must be a number, fields unknown field"
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+
+
+def answered(status: int, body: bytes = b"", **headers: str) -> Raw:
+    return Raw(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+def test_a_2xx_is_its_json_with_the_server_s_date() -> None:
+    answer = understood(answered(200, b'{"a": 1}', date="Fri, 20 Mar 2026 11:59:58 GMT"), NOW)
+
+    assert (answer.status, answer.json, answer.server_date) == (200, {"a": 1}, NOW - timedelta(seconds=2))
+
+
+def test_an_empty_2xx_has_no_json_and_no_date() -> None:
+    answer = understood(answered(200), NOW)
+
+    assert (answer.json, answer.server_date) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (301, ContractBroken),
+        (304, ContractBroken),
+        (400, Refused),
+        (401, AuthFailed),
+        (402, Refused),
+        (403, AuthFailed),
+        (404, Refused),
+        (405, Refused),
+        (408, Unavailable),
+        (409, Refused),
+        (410, Refused),
+        (422, Refused),
+        (425, Unavailable),
+        (429, RateLimited),
+        (500, Unavailable),
+        (502, Unavailable),
+        (503, Unavailable),
+        (504, Unavailable),
+        (599, Unavailable),
+    ],
+)
+def test_each_status_is_the_error_that_says_whose_move_it_is(status: int, expected: type[ProviderError]) -> None:
+    with pytest.raises(ProviderError) as caught:
+        understood(answered(status, b"why"), NOW)
+
+    assert type(caught.value) is expected
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_rate_limit_carries_the_wait_it_asks_for(status: int) -> None:
+    with pytest.raises(RateLimited) as caught:
+        understood(answered(status, retry_after="17"), NOW)
+
+    assert caught.value.retry_after == timedelta(seconds=17)
+
+
+def test_a_rate_limit_without_a_wait_carries_none() -> None:
+    with pytest.raises(RateLimited) as caught:
+        understood(answered(429), NOW)
+
+    assert caught.value.retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("0", timedelta()),
+        (" 120 ", timedelta(minutes=2)),
+        ("Fri, 20 Mar 2026 12:00:30 GMT", timedelta(seconds=30)),
+        ("Fri, 20 Mar 2026 14:00:30 +0200", timedelta(seconds=30)),
+        ("Fri, 20 Mar 2026 11:00:00 GMT", timedelta()),
+        ("Fri, 20 Mar 2026 12:00:05 -0000", timedelta(seconds=5)),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("9999999999", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(written: str | None, expected: timedelta | None) -> None:
+    assert retry_after(written, NOW) == expected
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_no_header_makes_reading_it_fail(written: str) -> None:
+    date, wait = http_date(written), retry_after(written, NOW)
+
+    assert date is None or date.tzinfo == UTC
+    assert wait is None or wait >= timedelta()
+
+
+@pytest.mark.parametrize(
+    ("recording", "kind", "reason"),
+    [
+        (
+            "realtime_register/error_400_object_does_not_exist",
+            "ObjectDoesNotExist",
+            "ObjectDoesNotExist: A referenced object does not exist",
+        ),
+        (
+            "realtime_register/error_400_constraint_violation",
+            "ConstraintViolationException",
+            "ConstraintViolationException: One or more constraints were violated: " + VIOLATIONS,
+        ),
+        (
+            "realtime_register/error_401_authentication",
+            "AuthenticationError",
+            "AuthenticationError: Authentication failed",
+        ),
+        (
+            "bookkeep/error_unrecognized_url",
+            "invalid_request_error",
+            "Unrecognized request URL",
+        ),
+        ("govapp/error_sibling_400", None, "Bad Request: DATA - Bad Request"),
+        ("govapp/error_sibling_400_string_status", None, "Bad Request: DATA - Bad Request"),
+        ("govapp/error_sibling_502", None, "Bad Gateway: Unexpected error from the source: timeout"),
+    ],
+)
+def test_each_known_shape_of_an_error_is_read(recording: str, kind: str | None, reason: str) -> None:
+    told = complaint((RECORDINGS / f"{recording}.json").read_bytes())
+
+    assert (told.kind, told.reason) == (kind, reason)
+
+
+def test_the_shape_of_a_notification_that_is_not_found_is_read() -> None:
+    told = complaint((RECORDINGS / "bookkeep/error_404_notification.json").read_bytes())
+
+    assert told.kind == "invalid_or_inaccessible_notification_id"
+    assert told.reason.startswith("invalid_or_inaccessible_notification_id: Notification not found or you do not have")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"HTTP Basic: Access denied.\n", "HTTP Basic: Access denied."),
+        (b"<html><title>502</title>\n<h1>Bad gateway</h1></html>", "502 Bad gateway"),
+        (b'{"error": "invalid_client", "error_description": "no"}', "invalid_client: no"),
+        (b'{"unknown": "shape"}', '{"unknown": "shape"}'),
+        (b'{"errors": []}', '{"errors": []}'),
+        (b'{"errors": [5]}', '{"errors": [5]}'),
+        (b"[1]", "[1]"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_any_other_error_is_plain_text(body: bytes, reason: str) -> None:
+    assert complaint(body).reason == reason
+
+
+def test_an_error_s_text_is_capped() -> None:
+    assert len(complaint(b"x" * 5000).reason) == 300
+
+
+def test_an_error_s_text_follows_its_status() -> None:
+    with pytest.raises(Refused) as caught:
+        understood(answered(400, b'{"type": "ValidationError", "message": "no"}'), NOW)
+
+    assert str(caught.value) == "The provider refuses the request. It answered 400: ValidationError: no"
+    assert (caught.value.status, caught.value.kind) == (400, "ValidationError")
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://other.example/path?token=secret", "other.example"),
+        ("/login?token=secret", "another path"),
+        ("http://[secret", "no address"),
+    ],
+)
+def test_a_redirect_is_refused_and_only_its_host_is_shown(location: str, shown: str) -> None:
+    with pytest.raises(ContractBroken, match=shown) as caught:
+        understood(answered(302, location=location), NOW)
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not json",
+        b"{",
+        b"NaN",
+        b'{"a": Infinity}',
+        b'{"a": -Infinity}',
+        b"1e99999",
+        b"1e999999999999999999999",
+        b"[" * 100_000,
+        b"9" * 5000,
+        b"\xff",
+    ],
+)
+def test_what_is_no_json_is_a_broken_contract(body: bytes) -> None:
+    with pytest.raises(ContractBroken):
+        decoded(body)
+
+
+def test_big_integers_stay_exact() -> None:
+    assert decoded(b"[1180591620717411303425, 1e400]") == [2**70 + 1, 10**400]
+
+
+def test_floats_are_floats() -> None:
+    assert decoded(b"[1.5, -2e3]") == [1.5, -2000.0]
+
+
+@settings(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_any_json_is_decoded_as_it_was(value: object) -> None:
+    assert decoded(json.dumps(value).encode()) == value
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["error", "errors", "type", "title", "message", "detail", "violations"]),
+        st.recursive(
+            st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        ),
+    )
+)
+def test_no_error_body_makes_reading_it_fail(body: dict[str, object]) -> None:
+    assert len(complaint(json.dumps(body).encode()).reason) <= 300

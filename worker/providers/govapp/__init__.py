@@ -1,0 +1,1 @@
+"""Digitaal Vlaanderen, GovApp: the delivery status of push notifications that we sent (PROVIDERS, section 3)."""

@@ -1,0 +1,165 @@
+"""OAuth 2.0 client credentials (RFC 6749, section 4.4; RFC 7523 for the signed assertion; PROVIDERS, section 3.1)."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from uuid import uuid4
+
+import jwt
+from requests import PreparedRequest
+
+from worker.errors import AuthFailed, ContractBroken, ProviderError
+from worker.rest.answers import Answer, Refused, understood
+from worker.rest.auth import Auth
+from worker.rest.client import concealed
+from worker.rest.reading import member
+from worker.rest.tokens import Token, TokenCache
+from worker.rest.wire import Request, Wire
+
+_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_ASSERTION_LIFE = timedelta(minutes=5)
+_UNSTATED_LIFE = timedelta(minutes=5)
+_LONGEST_LIFE = timedelta(days=1)
+_RENEWED_AT = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedSecret:
+    """A client's secret, sent as a form field."""
+
+    secret: str = field(repr=False)
+
+    def fields(self, grant: "Grant", now: datetime) -> Mapping[str, str]:  # noqa: ARG002  # the proofs' common shape
+        """The form fields that prove who asks."""
+        return {"client_id": grant.client_id, "client_secret": self.secret}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateKey:
+    """A client's private RSA key in PEM; `audience` is the assertion's `aud`, `key_id` its `kid`."""
+
+    pem: str = field(repr=False)
+    audience: str | None = None
+    key_id: str | None = None
+
+    def fields(self, grant: "Grant", now: datetime) -> Mapping[str, str]:
+        """The form fields that prove who asks: an assertion that is signed for this one request.
+
+        Raises AuthFailed when the key can't sign.
+        """
+        claims = {
+            "iss": grant.client_id,
+            "sub": grant.client_id,
+            "aud": self.audience or grant.token_url,
+            "iat": now,
+            "exp": now + _ASSERTION_LIFE,
+            "jti": str(uuid4()),
+        }
+        try:
+            signed = jwt.encode(claims, self.pem, "RS256", headers={"kid": self.key_id} if self.key_id else None)
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise AuthFailed("The private key is no RSA key in PEM without a password.") from None
+        return {
+            "client_id": grant.client_id,
+            "client_assertion_type": _ASSERTION_TYPE,
+            "client_assertion": signed,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What is asked of a token endpoint, and by whom (CLARIFICATIONS, 4). The last three are form fields."""
+
+    token_url: str
+    client_id: str
+    proof: SharedSecret | PrivateKey
+    audience: str | None = None
+    resource: str | None = None
+    scope: str | None = None
+
+    def form(self, now: datetime) -> dict[str, str]:
+        """The request's form. Raises AuthFailed when the key can't sign."""
+        wanted = {"audience": self.audience, "resource": self.resource, "scope": self.scope}
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        return {"grant_type": "client_credentials", **asked, **self.proof.fields(self, now)}
+
+    @property
+    def key(self) -> str:
+        """What tells this grant's tokens from others'; made of nothing secret."""
+        parts = (self.token_url, self.client_id, self.audience, self.resource, self.scope)
+        return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()
+
+
+class ClientCredentials(Auth):
+    """A bearer token that is fetched, kept, and renewed at three quarters of its life, or once when it is refused.
+
+    A request raises, besides its own errors, those of the token endpoint: AuthFailed when it refuses the client.
+    """
+
+    def __init__(self, grant: Grant, wire: Wire, clock: Callable[[], datetime], tokens: TokenCache) -> None:
+        self._grant, self._wire, self._clock, self._tokens = grant, wire, clock, tokens
+        self._lock = Lock()
+        self._sent: str | None = None
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """The request with a token that is not about to end."""
+        with self._lock:
+            token = self._tokens.get(self._grant.key)
+            if token is None or self._clock() >= token.renew_at:
+                token = self._fetch()
+            self._sent = token.value
+        request.headers["Authorization"] = f"Bearer {token.value}"
+        return request
+
+    def renew(self) -> bool:
+        """Fetch another token, unless another than the refused one is here already. There is always one more to try."""
+        with self._lock:
+            kept = self._tokens.get(self._grant.key)
+            if kept is None or kept.value == self._sent:
+                self._fetch()
+        return True
+
+    def secrets(self) -> Iterable[str]:
+        """The token and the shared secret."""
+        proof = self._grant.proof
+        return [*([self._sent] if self._sent else []), *([proof.secret] if isinstance(proof, SharedSecret) else [])]
+
+    def close(self) -> None:
+        """Close the connection to the token endpoint."""
+        self._wire.close()
+
+    def _fetch(self) -> Token:
+        now = self._clock()
+        request = Request(method="POST", url=self._grant.token_url, form=self._grant.form(now))
+        try:
+            token = _read(understood(self._wire.send(request), now), now)
+        except Refused as refusal:
+            # an OAuth error is a 400 with its name in `error` (RFC 6749, section 5.2): a person must act
+            error = AuthFailed if refusal.kind else ContractBroken
+            raise error(concealed(f"The token endpoint: {refusal.detail}", self.secrets())) from None
+        except ProviderError as error:
+            error.detail = concealed(f"The token endpoint: {error.detail}", self.secrets())
+            raise
+        self._tokens.put(self._grant.key, token)
+        return token
+
+
+def _read(answer: Answer, now: datetime) -> Token:
+    """The token of an answer, `{access_token, expires_in}`; a life that is not stated is taken to be five minutes."""
+    value = member(answer.json, "access_token")
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value.strip():
+        raise ContractBroken("The answer holds no access token.")
+    return Token(value, now + _life(member(answer.json, "expires_in")) * _RENEWED_AT)
+
+
+def _life(expires_in: object) -> timedelta:
+    try:
+        seconds = float(expires_in) if isinstance(expires_in, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        seconds = math.nan
+    if not seconds > 0:
+        return _UNSTATED_LIFE
+    return timedelta(seconds=min(seconds, _LONGEST_LIFE.total_seconds()))
