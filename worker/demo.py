@@ -56,7 +56,7 @@ def demo(seconds: float | None) -> int:
             stop.set()
             publishing.join()
         _wait_for_the_rest(sandbox)
-        return _sum_up(sandbox)
+        return sum_up(sandbox)
 
 
 @contextmanager
@@ -105,7 +105,8 @@ def _wait_for_the_rest(sandbox: Sandbox) -> None:
         time.sleep(_REFRESH_S)
 
 
-def _sum_up(sandbox: Sandbox) -> int:
+def sum_up(sandbox: Sandbox) -> int:
+    """Print what was published and what arrived; the exit status: 1 where a promise was broken."""
     console, tally, broken = _console(), sandbox.tally(), sandbox.broken_promises()
     console.print(_picture(sandbox))
     console.print(
@@ -115,7 +116,7 @@ def _sum_up(sandbox: Sandbox) -> int:
     )
     for line in broken:
         console.print(f"broken: {line}", markup=False)
-    console.print("everything arrived exactly as promised" if not broken else f"{len(broken)} promises broken")
+    console.print("everything arrived exactly as promised" if not broken else f"broken promises: {len(broken)}")
     return 1 if broken else 0
 
 

@@ -11,8 +11,9 @@ from worker.errors import LeaseLost
 from worker.logs import shown_url
 from worker.progress import PollSummary
 from worker.revision import MessageType
-from worker.store import endpoints, fates, notifications, outbox, rejected, retention, sources
+from worker.store import endpoints, fates, notifications, outbox, rejected, retention, shown, sources
 from worker.store.outbox import Stream
+from worker.store.shown import Filter
 from worker.webhooks.sender import Sender
 from worker.wiring import House
 
@@ -65,8 +66,11 @@ def test_endpoint(home: House, name: str) -> Attempted:
 def retry_rejected(home: House, name: str) -> tuple[int, int]:
     """Run a source's rejected items through again; how many were stored, and how many are still rejected.
 
-    Raises LeaseLost when another process polls the source.
+    Raises LeaseLost when another process polls the source. Where nothing was rejected, nobody is kept from polling it.
     """
+    with home.database.reading() as session:
+        if not shown.rejected(session, Filter(source=name, limit=1)):
+            return 0, 0
     now, subscription = home.clock(), home.subscription(name)
     with home.database.transaction() as session:
         lease = sources.acquire(session, name, now, only_due=False)

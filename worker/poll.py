@@ -14,10 +14,11 @@ from worker.errors import AuthFailed, ContractBroken, ItemRejected, LeaseLost, P
 from worker.interest import Interest
 from worker.moment import Schedule, next_moment, shortest
 from worker.notification import Normalised, RejectedItem
-from worker.progress import PollSummary
+from worker.progress import Pass, PollSummary
 from worker.provider import Page, Provider
 from worker.revision import content_hash
 from worker.store import notifications, outbox, rejected, sources
+from worker.store.notifications import Stored
 from worker.store.outbox import Stream
 from worker.store.session import Database
 from worker.store.sources import Lease, Setback
@@ -58,9 +59,8 @@ def poll_source(subscription: Subscription, lease: Lease, world: Surroundings) -
     Raises ProviderError as the provider does, and LeaseLost when another process has the source: what was committed
     stays, and the next pass begins where the last complete one ended.
     """
-    provider, now = subscription.provider, world.clock()
+    provider, reading = subscription.provider, _begin(subscription, lease)
     stream = Stream(lease.source_id, lease.source, provider.slug, lease.start_at)
-    reading = progress.begin(provider.contract, lease.checkpoint, lease.start_at, subscription.overlap, now)
     summary = PollSummary(covered_until=lease.checkpoint.covered_until)
     for page in provider.pages(reading.window):
         now = world.clock()
@@ -70,7 +70,7 @@ def poll_source(subscription: Subscription, lease: Lease, world: Surroundings) -
             stored = notifications.store_page(session, lease.source_id, lease.source, items, now)
             rejected.keep(session, lease.source_id, (*unfit, *stored.refused), now)
             outbox.owe(session, stream, stored, subscription.interests, now)
-            reading = reading.after(page, items, notifications.ids_of(stored.revisions), now)
+            reading = reading.after(page, _kept(items, stored), notifications.ids_of(stored.revisions), now)
             sources.advance(session, lease, reading.checkpoint, now)
         summary = _count(summary, page, stored, len(unfit), reading.checkpoint.covered_until)
         yield summary
@@ -86,6 +86,8 @@ def poll(subscription: Subscription, world: Surroundings, *, only_due: bool) -> 
     """
     with world.database.transaction() as session:
         lease = sources.acquire(session, subscription.source, world.clock(), only_due=only_due)
+        if lease:
+            sources.record_window(session, lease.poll_run_id, _begin(subscription, lease).window)
     if lease is None:
         return None
     world.held.add(lease.token)
@@ -93,6 +95,11 @@ def poll(subscription: Subscription, world: Surroundings, *, only_due: bool) -> 
         return _poll_under(lease, subscription, world)
     finally:
         world.held.discard(lease.token)
+
+
+def _begin(subscription: Subscription, lease: Lease) -> Pass:
+    contract, overlap = subscription.provider.contract, subscription.overlap
+    return progress.begin(contract, lease.checkpoint, lease.start_at, overlap, lease.acquired_at)
 
 
 def _poll_under(lease: Lease, subscription: Subscription, world: Surroundings) -> PollSummary:
@@ -142,9 +149,13 @@ def setback(error: Exception, subscription: Subscription, failures: int, now: da
     return Setback(reason, now + wait, paused=isinstance(error, AuthFailed))
 
 
-def _count(
-    summary: PollSummary, page: Page, stored: notifications.Stored, unfit: int, covered: datetime | None
-) -> PollSummary:
+def _kept(items: Sequence[Normalised], stored: Stored) -> Sequence[Normalised]:
+    """Without what the database refused: it never moves the high-water mark (POLLING, section 6)."""
+    refused = [item.raw for item in stored.refused]
+    return [item for item in items if item.notification.raw not in refused] if refused else items
+
+
+def _count(summary: PollSummary, page: Page, stored: Stored, unfit: int, covered: datetime | None) -> PollSummary:
     new = sum(1 for revision in stored.revisions if revision.number == 1)
     refused = unfit + len(stored.refused)
     return replace(

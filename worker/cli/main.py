@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,12 @@ import typer
 
 from worker import __version__, logs, operations, wiring
 from worker.cli import endpoints, inspection, notifications, rejected, sources
-from worker.cli.output import complain, print_json, print_rows, say
+from worker.cli.output import ESCAPED, complain, print_json, print_rows, say
 from worker.cli.scope import COULD_NOT_RUN, FOUND_FAILURE, AsJson, house, settings
 from worker.errors import ConfigurationError, TocsinError
 from worker.report import needs_a_person
 from worker.settings import template
-from worker.store import schema
+from worker.store import schema, session
 from worker.store.session import Database
 
 application = typer.Typer(
@@ -32,9 +33,13 @@ application.command("redeliver")(notifications.redeliver)
 application.command("poll")(sources.poll)
 application.command("check")(inspection.check)
 
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+
 
 def main() -> None:
     """Run one command. Exit: 0 done, 1 it ran and found failure, 2 it could not run."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors=ESCAPED)  # a terminal without our letters is no reason to end
     try:
         application(config_first(sys.argv[1:]), prog_name="tocsin")
     except ConfigurationError as error:
@@ -44,6 +49,9 @@ def main() -> None:
     except TocsinError as error:
         complain(str(error))
         sys.exit(FOUND_FAILURE)
+    except session.TROUBLE as error:
+        complain(f"database: it can't be used: {session.reason(error)}")
+        sys.exit(COULD_NOT_RUN)
 
 
 def config_first(words: list[str]) -> list[str]:
@@ -74,7 +82,10 @@ def _everywhere(
 ) -> None:
     if config is not None:
         os.environ["TOCSIN_CONFIG"] = str(config.absolute())  # so that processes of ours read the same one
-    logs.configure(sys.stderr, json=not sys.stderr.isatty(), level=os.environ.get("TOCSIN_LOG_LEVEL", "info"))
+    level = os.environ.get("TOCSIN_LOG_LEVEL") or "info"
+    if level.lower() not in _LEVELS:
+        raise ConfigurationError([f"TOCSIN_LOG_LEVEL: write {', '.join(_LEVELS)}"])
+    logs.configure(sys.stderr, json=not sys.stderr.isatty(), level=level)
 
 
 @application.command()
@@ -124,7 +135,7 @@ def status(as_json: AsJson = False) -> None:
 
 @application.command()
 def prune() -> None:
-    """Apply [retention]: delete what is closed, delivered and old."""
+    """Apply the configured retention: delete what is closed, delivered and old."""
     with house() as home:
         pruned = operations.prune(home)
     say(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in pruned.items()) + " pruned")

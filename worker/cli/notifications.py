@@ -7,7 +7,8 @@ import typer
 
 from worker import operations
 from worker.cli.output import complain, print_json, print_rows, say
-from worker.cli.scope import FOUND_FAILURE, AsJson, Limit, Since, Until, house, must_be_known
+from worker.cli.output import shown as cell
+from worker.cli.scope import FOUND_FAILURE, LARGEST, AsJson, Limit, Since, Until, house, must_be_known
 from worker.delivery import DeliveryStatus
 from worker.notification import Status
 from worker.store import outbox, shown
@@ -80,7 +81,7 @@ def list_deliveries(  # noqa: PLR0913  # typer: an option is a parameter
     print_rows(rows, _DELIVERIES, as_json=as_json)
 
 
-def redeliver(deliveries: Annotated[list[int], typer.Argument(metavar="DELIVERY...")]) -> None:
+def redeliver(deliveries: Annotated[list[int], typer.Argument(metavar="DELIVERY", min=1, max=LARGEST)]) -> None:
     """Try these deliveries again now; their numbers are those of `tocsin deliveries list`."""
     with house() as home, home.database.transaction() as session:
         owed = outbox.redeliver(session, deliveries, home.clock())
@@ -94,7 +95,7 @@ def redeliver(deliveries: Annotated[list[int], typer.Argument(metavar="DELIVERY.
 def _print_fate(row: dict[str, Any]) -> None:
     for name, value in row.items():
         if name not in {"revisions", "delivery_rows", "deliveries", "raw"}:
-            say(f"{name + ':':24}{value if value is not None else '–'}")
+            say(f"{name + ':':24}{cell(value)}")
     say("")
     print_rows(row["revisions"], _REVISIONS, as_json=False)
     say("")

@@ -1,8 +1,9 @@
 """What commands print: a table for people, a JSON object a line for programs."""
 
+import codecs
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,20 @@ from rich.text import Text
 
 from worker.envelope import json_bytes
 
-_WIDE = 240
+_WIDE = 1_000_000
+"""Columns: a row is one line, so that an id stays in one piece; a narrow terminal breaks the line by itself."""
+
+ESCAPED = "tocsin.escaped"
+"""How letters are written that an encoding lacks: as JSON's escapes, so that JSON stays JSON."""
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(ESCAPED, _escaped)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
@@ -21,10 +35,14 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column.replace("_", " "), no_wrap=True)
     for row in rows:
         table.add_row(*(Text(shown(row.get(column))) for column in columns))
-    console().print(table)
+    screen = console()
+    with screen.capture() as drawn:
+        screen.print(table)
+    for line in drawn.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -34,8 +52,11 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def json_line(row: Mapping[str, Any]) -> str:
-    """Compact JSON; lone surrogates, which providers may send, as escapes."""
-    return json_bytes(row).decode()
+    """Compact JSON; what a terminal would obey or could not show, and what some take for line breaks, as escapes."""
+    line = json_bytes(row).decode()
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line)
 
 
 def say(line: str) -> None:
@@ -49,8 +70,8 @@ def complain(line: str) -> None:
 
 
 def console() -> Console:
-    """Standard output for tables: as wide as the terminal, and wide enough where there is none."""
-    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    """Standard output for tables, wide enough for any."""
+    return Console(width=_WIDE, highlight=False)
 
 
 def shown(value: object) -> str:
@@ -58,10 +79,10 @@ def shown(value: object) -> str:
     match value:
         case None:
             return "–"
-        case timedelta():
-            return f"{value.total_seconds():.1f} s"
         case dict():
-            return printable(", ".join(f"{name}: {member}" for name, member in value.items()) or "–")
+            return printable(", ".join(f"{name}: {shown(member)}" for name, member in value.items()) or "–")
+        case list():
+            return "; ".join(shown(member) for member in value) or "–"
         case _:
             return printable(str(value))
 

@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from worker import operations
-from worker.cli.output import print_rows, say
+from worker.cli.output import complain, print_rows, say
 from worker.cli.scope import FOUND_FAILURE, AsJson, Limit, house, must_be_known
+from worker.errors import LeaseLost
 from worker.store import shown
 from worker.store.shown import Filter
+from worker.wiring import House
 
 commands = typer.Typer(help="Rejected items: list, retry.", no_args_is_help=True)
 _COLUMNS = ("id", "source", "reason", "first_seen_at", "last_seen_at", "count")
@@ -33,8 +35,18 @@ def retry(source: Source = None) -> None:
         if source is not None:
             must_be_known("a source", source, home.settings.sources)
         names = [source] if source else list(home.settings.sources)
-        counts = [operations.retry_rejected(home, name) for name in names]
-    stored, left = (sum(count[which] for count in counts) for which in (0, 1))
+        counts = [_retried(home, name) for name in names]
+    done = [count for count in counts if count]
+    stored, left = (sum(count[which] for count in done) for which in (0, 1))
     say(f"{stored} stored, {left} still rejected")
-    if left:
+    if left or len(done) < len(counts):
         raise typer.Exit(FOUND_FAILURE)
+
+
+def _retried(home: House, name: str) -> tuple[int, int] | None:
+    """One source's items; one that is being polled holds up no other."""
+    try:
+        return operations.retry_rejected(home, name)
+    except LeaseLost:
+        complain(f"{name}: another process is polling it")
+        return None

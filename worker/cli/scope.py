@@ -14,18 +14,20 @@ from worker.settings import Settings
 from worker.wiring import House
 
 COULD_NOT_RUN, FOUND_FAILURE = 2, 1
+LARGEST = 2**63 - 1
+"""The largest number that a database takes."""
 
 
 def _instant(text: str) -> datetime:
     try:
         read = datetime.fromisoformat(text)
-    except ValueError:
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(f'"{text}" is no time; write 2026-01-31T12:00:00Z or 2026-01-31') from None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Limit = Annotated[int, typer.Option(min=0, help="How many at most; 0: all.")]
+Limit = Annotated[int, typer.Option(min=0, max=LARGEST, help="How many at most; 0: all.")]
 Since = Annotated[datetime | None, typer.Option(parser=_instant, metavar="TIME", help="From then on (UTC).")]
 Until = Annotated[datetime | None, typer.Option(parser=_instant, metavar="TIME", help="Before then (UTC).")]
 

@@ -58,8 +58,8 @@ class Bearer(Header):
 
 
 class Basic(Header):
-    """HTTP Basic (RFC 7617)."""
+    """HTTP Basic (RFC 7617). The user name counts as a secret too: a key may stand there (PROVIDERS, section 2.1)."""
 
     def __init__(self, username: str, password: str) -> None:
         pair = f"{username}:{password}".encode(errors="surrogateescape")
-        super().__init__("Basic", base64.b64encode(pair).decode(), password)
+        super().__init__("Basic", base64.b64encode(pair).decode(), username, password)

@@ -1,8 +1,7 @@
 """Claiming: due deliveries of many endpoints at once, a few of each, under a lease (DELIVERY, section 1).
 
 An endpoint's row is locked while its deliveries are claimed, so that its limits hold for all workers together; a row
-that another worker has locked is passed over. The statements are the same on SQLite, where one BEGIN IMMEDIATE does
-the locking.
+that another worker has locked is passed over. On SQLite one BEGIN IMMEDIATE does the locking.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, func, or_, union_all, update
+from sqlalchemy import ARRAY, ColumnElement, Integer, bindparam, column, func, or_, true, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -87,14 +86,18 @@ def _take(
     token: str,
     now: datetime,
 ) -> dict[int, int]:
-    """Claim up to that many of each; how many were taken, by endpoint."""
-    picked = union_all(*(select(_due(endpoint.id or 0, room, now).subquery().c.id) for endpoint, room in wanted))
+    """Claim up to that many of each; how many were taken, by endpoint.
+
+    That they are pending isn't asked again: PostgreSQL would look for them in an index of all that is.
+    """
+    rooms = {endpoint.id or 0: room for endpoint, room in wanted}
     lease_for = max(allowances[endpoint.name].lease_for for endpoint, _ in wanted)
     statement = (
         update(Delivery)
-        .where(col(Delivery.id).in_(picked), _pending(), _unclaimed(now))
+        .where(col(Delivery.id).in_(_picked(session, rooms, now)), _unclaimed(now))
         .values(claim_token=token, claimed_until=now + lease_for)
         .returning(col(Delivery.endpoint_id))
+        .execution_options(synchronize_session=False)
     )
     taken: dict[int, int] = {}
     for endpoint_id in session.execute(statement).scalars():
@@ -102,7 +105,27 @@ def _take(
     return taken
 
 
-def _due(endpoint_id: int, room: int, now: datetime) -> SelectOfScalar[int | None]:
+def _picked(session: Session, rooms: Mapping[int, int], now: datetime) -> Sequence[int | None]:
+    """The due deliveries of each endpoint, as many as there is room for.
+
+    SQLite knows no LATERAL; there a query for each endpoint costs no way to a server.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        ids, counts = (bindparam(None, list(values), ARRAY(Integer)) for values in (rooms, rooms.values()))
+        each = func.unnest(ids, counts).table_valued(column("id", Integer), column("room", Integer))
+        wanted = each.render_derived("wanted")
+        due = _due(wanted.c.id, wanted.c.room, now).lateral()
+        return session.scalars(select(due.c.id).select_from(wanted.join(due, true()))).all()
+    one, connection = _due(bindparam("of"), bindparam("room"), now), session.connection()
+    found = (connection.execute(one, {"of": endpoint_id, "room": room}) for endpoint_id, room in rooms.items())
+    return [identity for result in found for identity in result.scalars()]
+
+
+def _due(endpoint_id: ColumnElement[int], room: ColumnElement[int], now: datetime) -> SelectOfScalar[int | None]:
+    """An endpoint's due deliveries, the longest waiting first.
+
+    OFFSET keeps PostgreSQL from joining all that is pending with itself: it looks at each row in turn, until the limit.
+    """
     earlier = aliased(Delivery)
     blocked = (
         select(earlier.id)
@@ -115,6 +138,7 @@ def _due(endpoint_id: int, room: int, now: datetime) -> SelectOfScalar[int | Non
                 (col(earlier.claimed_until) > now) & (col(earlier.id) != Delivery.id),
             ),
         )
+        .offset(0)
         .exists()
     )
     return (
@@ -135,24 +159,35 @@ def _set_due(
     taken: Mapping[int, int],
     now: datetime,
 ) -> None:
-    """When each endpoint is to be looked at again. What is recorded, owed or put back meanwhile wakes it earlier."""
-    for endpoint, room in wanted:
+    """When each endpoint is to be looked at again. What is recorded, owed or put back meanwhile wakes it earlier.
+
+    One that may have more goes behind the others, so that none waits for another's backlog.
+    """
+    emptied = [endpoint.id or 0 for endpoint, room in wanted if taken.get(endpoint.id or 0, 0) < room]
+    next_due = _next_due(session, emptied, now)
+    for endpoint, _ in wanted:
         count = taken.get(endpoint.id or 0, 0)
         rate = allowances[endpoint.name].rate
         if rate and count:
             endpoint.paced_until = spent(rate, endpoint.paced_until, count, now)
-        if count < room:
-            endpoint.due_at = _next_due(session, endpoint.id or 0, now)
+        endpoint.due_at = next_due.get(endpoint.id or 0, now)
     session.flush()
 
 
-def _next_due(session: Session, endpoint_id: int, now: datetime) -> datetime | None:
+def _next_due(session: Session, endpoint_ids: Sequence[int], now: datetime) -> dict[int, datetime | None]:
     """The next attempt by schedule, or the first lease to end; null when neither is to come."""
-    mine = col(Delivery.endpoint_id) == endpoint_id
-    upcoming = select(func.min(Delivery.next_attempt_at)).where(mine, _pending(), col(Delivery.next_attempt_at) > now)
-    lapsing = select(func.min(Delivery.claimed_until)).where(mine, _pending(), col(Delivery.claimed_until) > now)
-    moments = [session.exec(query).one() for query in (upcoming, lapsing)]
-    return min((moment for moment in moments if moment), default=None)
+    if not endpoint_ids:
+        return {}
+    first = [
+        select(func.min(moment)).where(col(Delivery.endpoint_id) == EndpointRow.id, _pending(), moment > now)
+        for moment in (col(Delivery.next_attempt_at), col(Delivery.claimed_until))
+    ]
+    found = session.execute(
+        select(EndpointRow.id, *(query.scalar_subquery() for query in first)).where(
+            col(EndpointRow.id).in_(endpoint_ids)
+        )
+    ).all()
+    return {endpoint_id: min((moment for moment in moments if moment), default=None) for endpoint_id, *moments in found}
 
 
 def _load(session: Session, token: str, endpoints: Mapping[int | None, EndpointRow]) -> list[Due]:

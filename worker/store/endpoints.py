@@ -71,7 +71,10 @@ def keep_secret(session: Session, name: str, sealed: str, now: datetime) -> bool
 
 
 def owe_test(session: Session, name: str, body: bytes, lease_for: timedelta, now: datetime) -> Due:
-    """A `tocsin.test` message and its delivery, claimed by the caller from the start, so that no worker sends it."""
+    """A `tocsin.test` message and its delivery, claimed by the caller from the start, so that no worker sends it.
+
+    Unless the caller dies: when the claim has ended, it is due as any other.
+    """
     endpoint = session.exec(select(EndpointRow).where(col(EndpointRow.name) == name)).one()
     message_id, token = f"msg_{uuid4().hex}", uuid4().hex
     session.add(Message(id=message_id, type=MessageType.TEST.value, revision=1, body=body, created_at=now))
@@ -82,6 +85,7 @@ def owe_test(session: Session, name: str, body: bytes, lease_for: timedelta, now
         created_at=now,
     )  # fmt: skip
     session.add(delivery)
+    endpoint.due_at = min(endpoint.due_at or now + lease_for, now + lease_for)
     session.flush()
     return Due(
         delivery_id=delivery.id or 0, message_id=message_id, endpoint=name, body=body, attempt=1, round=1,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
@@ -55,7 +56,8 @@ def _store(session: Session, source_id: int, source: str, items: Sequence[Normal
             first_seen.setdefault(external_id, now)
     latest = {revision.item.notification.external_id: revision for revision in revisions}
     if latest:
-        _write(session, [_row(source_id, source, revision, now) for revision in latest.values()])
+        rows = (_row(source_id, source, revision, now) for revision in latest.values())
+        _write(session, sorted(rows, key=itemgetter("id")))  # locked in the order that recording keeps too
     return Stored(tuple(revisions), first_seen)
 
 

@@ -63,9 +63,15 @@ def _owe(session: Session, rows: Sequence[dict[str, Any]], now: datetime) -> int
 
 
 def wake(session: Session, endpoint_ids: set[int], now: datetime) -> None:
-    """These endpoints have something due; the next claim looks at them. Comes last in a transaction: it locks them."""
+    """These endpoints have something due; the next claim looks at them.
+
+    It locks them, in the order that all keep: notifications, endpoints by id, deliveries.
+    """
     if endpoint_ids:
-        session.execute(update(EndpointRow).where(col(EndpointRow.id).in_(sorted(endpoint_ids))).values(due_at=now))
+        ours = col(EndpointRow.id).in_(sorted(endpoint_ids))
+        in_order = select(EndpointRow.id).where(ours).order_by(col(EndpointRow.id)).with_for_update(key_share=True)
+        session.exec(in_order).all()
+        session.execute(update(EndpointRow).where(ours).values(due_at=now))
 
 
 def _endpoints(session: Session, names: Sequence[str]) -> Mapping[str, EndpointRow]:
@@ -118,7 +124,12 @@ def _skipped_because(stream: Stream, revision: Revision, endpoint: EndpointRow) 
 
 
 def redeliver(session: Session, delivery_ids: Sequence[int], now: datetime) -> list[int]:
-    """Owe these again, now, with a whole schedule before them. Returns those that exist; an open request stays open."""
+    """Owe these again, now, with a whole schedule before them. Returns those that exist; an open request stays open.
+
+    Their endpoints are locked first, as in a claim.
+    """
+    owners = select(Delivery.endpoint_id).where(col(Delivery.id).in_(delivery_ids)).distinct()
+    wake(session, set(session.exec(owners).all()), now)
     again = (
         update(Delivery)
         .where(col(Delivery.id).in_(delivery_ids))
@@ -126,8 +137,6 @@ def redeliver(session: Session, delivery_ids: Sequence[int], now: datetime) -> l
             status=DeliveryStatus.PENDING.value, reason=None, trigger=Trigger.REDELIVERY.value, round=0,
             next_attempt_at=now,
         )
-        .returning(col(Delivery.id), col(Delivery.endpoint_id))
+        .returning(col(Delivery.id))
     )  # fmt: skip
-    found = session.execute(again).all()
-    wake(session, {endpoint_id for _, endpoint_id in found}, now)
-    return sorted(delivery_id for delivery_id, _ in found)
+    return sorted(identity for identity in session.execute(again).scalars() if identity)

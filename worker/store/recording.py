@@ -8,14 +8,17 @@ from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session, col, select
 
 from worker.delivery import Attempted, DeliveryStatus, Trigger
+from worker.store.session import storable
 from worker.store.tables import Attempt, Delivery, EndpointRow, NotificationRow
 
 
 def record(session: Session, attempted: Sequence[Attempted], now: datetime) -> list[Attempted]:
     """Write down what was attempted, and what follows. Attempts whose claim was lost are not written, nor returned.
 
-    Endpoints are locked first, as in a claim, so that two workers never wait for each other.
+    Notifications are locked first, as in a poll, then endpoints, as in a claim, so that no two workers ever wait for
+    each other.
     """
+    _lock_notifications(session, attempted)
     endpoints = _lock_endpoints(session, {one.due.endpoint for one in attempted})
     held = _held(session, attempted)
     ours = sorted((one for one in attempted if one.due.delivery_id in held), key=lambda one: one.due.delivery_id)
@@ -28,6 +31,19 @@ def record(session: Session, attempted: Sequence[Attempted], now: datetime) -> l
         _judge_endpoint(endpoint, [one for one in ours if one.due.endpoint == endpoint.name], now)
     session.flush()
     return ours
+
+
+def _lock_notifications(session: Session, attempted: Sequence[Attempted]) -> None:
+    row, to_be_dated = NotificationRow, {of for one in attempted if (of := _dates(one))}
+    if to_be_dated:
+        rows = select(row.id).where(col(row.id).in_(to_be_dated), col(row.delivered_at).is_(None)).order_by(col(row.id))
+        session.exec(rows.with_for_update(key_share=True)).all()
+
+
+def _dates(one: Attempted) -> UUID | None:
+    """The notification that this attempt delivered."""
+    delivered = one.verdict.status is DeliveryStatus.DELIVERED
+    return UUID(one.due.notification_id) if delivered and one.due.notification_id else None
 
 
 def _lock_endpoints(session: Session, names: Iterable[str]) -> Sequence[EndpointRow]:
@@ -56,7 +72,7 @@ def _attempt(one: Attempted) -> dict[str, object]:
         "duration_ms": one.outcome.duration // timedelta(milliseconds=1),
         "outcome": one.outcome.wire.value,
         "status_code": one.outcome.status_code,
-        "response_excerpt": one.outcome.response_excerpt,
+        "response_excerpt": one.outcome.response_excerpt and storable(one.outcome.response_excerpt),
     }
 
 
@@ -92,11 +108,7 @@ def _delivery(one: Attempted) -> dict[str, object]:
 def _date_notifications(session: Session, ours: Sequence[Attempted]) -> None:
     """The first date on which any endpoint got it (DELIVERY, section 5)."""
     table = NotificationRow.__table__  # type: ignore[attr-defined]
-    dates = [
-        {"of": UUID(one.due.notification_id), "at": one.verdict.delivered_at}
-        for one in ours
-        if one.verdict.status is DeliveryStatus.DELIVERED and one.due.notification_id
-    ]
+    dates = [{"of": of, "at": one.verdict.delivered_at} for one in ours if (of := _dates(one))]
     if dates:
         statement = update(table).where(table.c.id == bindparam("of"), table.c.delivered_at.is_(None))
         session.connection().execute(statement.values(delivered_at=bindparam("at")), dates)

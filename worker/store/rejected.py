@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from worker.notification import RejectedItem
-from worker.store.session import upsert
+from worker.store.session import storable, upsert
 from worker.store.tables import RejectedRow
 
 
@@ -45,6 +45,6 @@ def _row(source_id: int, item: RejectedItem, now: datetime) -> dict[str, object]
     raw = json.dumps(item.raw)
     fingerprint = hashlib.sha256(raw.encode()).hexdigest()
     return {
-        "source_id": source_id, "fingerprint": fingerprint, "reason": item.reason.replace("\x00", "\ufffd"), "raw": raw,
+        "source_id": source_id, "fingerprint": fingerprint, "reason": storable(item.reason), "raw": raw,
         "first_seen_at": now, "last_seen_at": now, "count": 1,
     }  # fmt: skip

@@ -6,7 +6,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from worker.errors import ConfigurationError
-from worker.store.session import Database
+from worker.store.session import Database, reason
 
 _TABLE = "tocsin_schema"
 HEAD = "0001"
@@ -21,8 +21,7 @@ def current(database: Database) -> str | None:
                 return None
             return connection.execute(text(f"SELECT version_num FROM {_TABLE}")).scalar()  # noqa: S608  # our own name
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise ConfigurationError([f"database: it can't be used: {reason}"]) from None
+        raise ConfigurationError([f"database: it can't be used: {reason(error)}"]) from None
 
 
 def migrates_itself(database: Database) -> bool:

@@ -6,10 +6,19 @@ from typing import Any
 
 from sqlalchemy import Engine, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel, create_engine
 
 _BUSY_TIMEOUT_MS = 30_000
 _POOL_SIZE = 10
+
+TROUBLE = (OperationalError, ProgrammingError)
+"""What is raised of a database that is gone, locked, full, read-only or not as it was; anything else is our fault."""
+
+
+def reason(error: DBAPIError) -> str:
+    """The database's own words, on one line; neither a statement nor its values nor an address."""
+    return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
 
 
 class Database:
@@ -43,6 +52,11 @@ def upsert(session: Session, model: type[SQLModel]) -> Any:
     """The dialect's INSERT, which knows ON CONFLICT."""
     table: Table = model.__table__  # type: ignore[attr-defined]
     return postgresql.insert(table) if session.get_bind().dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def storable(text: str) -> str:
+    """Text as any database takes it: neither NUL nor half a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _sqlite(url: str) -> Engine:

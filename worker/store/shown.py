@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any, TypeVarTuple
 from uuid import UUID
 
@@ -38,7 +39,7 @@ def notifications(session: Session, wanted: Filter) -> list[dict[str, Any]]:
     conditions = [
         *_span(col(row.first_seen_at), wanted),
         *_equal((col(Source.name), wanted.source), (col(row.status), wanted.status)),
-        *_kind(wanted.kind),
+        *_kind(session, wanted.kind),
     ]
     newest = query.where(*conditions).order_by(col(row.first_seen_at).desc(), col(row.id))
     found = session.execute(_limited(newest, wanted.limit)).all()
@@ -197,17 +198,18 @@ def _statuses(session: Session, identities: Iterable[UUID]) -> Mapping[UUID, dic
     return shown
 
 
-def _kind(pattern: str | None) -> list[ColumnElement[bool]]:
-    """Shell wildcards, as in an endpoint's `kinds`."""
+def _kind(session: Session, pattern: str | None) -> list[ColumnElement[bool]]:
+    """Shell wildcards, exactly as in an endpoint's `kinds`; there are few kinds, and databases match differently."""
     if pattern is None:
         return []
-    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return [col(NotificationRow.kind).like(escaped.replace("*", "%").replace("?", "_"), escape="\\")]
+    kinds = session.scalars(select(col(NotificationRow.kind)).distinct()).all()
+    return [col(NotificationRow.kind).in_([kind for kind in kinds if kind and fnmatchcase(kind, pattern)])]
 
 
 def _span(column: Any, wanted: Filter) -> list[ColumnElement[bool]]:
-    ends = ((column >= wanted.since, wanted.since), (column < wanted.until, wanted.until))
-    return [condition for condition, bound in ends if bound is not None]
+    since = [] if wanted.since is None else [column >= wanted.since]
+    until = [] if wanted.until is None else [column < wanted.until]
+    return since + until
 
 
 def _equal(*pairs: tuple[Any, object]) -> list[ColumnElement[bool]]:

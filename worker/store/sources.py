@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import or_, update
+from sqlalchemy import ColumnElement, case, func, or_, update
 from sqlmodel import Session, col, select
 
 from worker.errors import LeaseLost
 from worker.progress import Checkpoint, PollSummary
-from worker.store.session import upsert
+from worker.provider import Window
+from worker.store.session import storable, upsert
 from worker.store.tables import PollRun, Source
 
 LEASE_FOR = timedelta(seconds=60)
@@ -28,6 +29,7 @@ class Lease:
     checkpoint: Checkpoint
     failures: int
     poll_run_id: int
+    acquired_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ def queue_due(session: Session, names: Sequence[str], now: datetime) -> list[str
     return sorted(session.execute(due).scalars())
 
 
+def unqueue(session: Session, names: Sequence[str]) -> None:
+    """None of these is on its way any more: the queue is lost. Those that are due are sent again by the next tick."""
+    session.execute(update(Source).where(col(Source.name).in_(names)).values(queued_until=None))
+
+
 def acquire(session: Session, name: str, now: datetime, *, only_due: bool) -> Lease | None:
     """The lease, if nobody has it; with it a row in the ledger. None: taken, paused, or (`only_due`) not due."""
     token = uuid4().hex
@@ -86,6 +93,7 @@ def acquire(session: Session, name: str, now: datetime, *, only_due: bool) -> Le
         checkpoint=Checkpoint(source.high_water, timedelta(seconds=source.clock_offset_s), source.covered_until),
         failures=source.failures,
         poll_run_id=run.id or 0,
+        acquired_at=now,
     )
 
 
@@ -107,20 +115,23 @@ def advance(session: Session, lease: Lease, checkpoint: Checkpoint, now: datetim
 
 
 def settle(session: Session, lease: Lease, next_poll_at: datetime, now: datetime) -> None:
-    """The poll is over, and was good: give the lease back and say when the next is due. Raises LeaseLost."""
+    """The poll is over, and was good: give the lease back and say when the next is due. Raises LeaseLost.
+
+    A paused source, polled by hand, stays paused, and why.
+    """
     _under_lease(
         session, lease, now, lease_until=None, lease_token=None, next_poll_at=next_poll_at, queued_until=None,
-        failures=0, failing_since=None, reason=None,
+        failures=0, failing_since=None, reason=_unless_paused(None),
     )  # fmt: skip
 
 
 def set_back(session: Session, lease: Lease, setback: Setback, now: datetime) -> None:
-    """The poll is over, and failed: give the lease back, with what follows. Raises LeaseLost."""
+    """The poll is over, and failed: give the lease back, with what follows; a pause stays. Raises LeaseLost."""
     since = session.exec(select(Source.failing_since).where(col(Source.id) == lease.source_id)).one()
     _under_lease(
         session, lease, now, lease_until=None, lease_token=None, queued_until=None, next_poll_at=setback.next_poll_at,
-        failures=lease.failures + 1, failing_since=since or now, reason=setback.reason,
-        paused_at=now if setback.paused else None,
+        failures=lease.failures + 1, failing_since=since or now, reason=_unless_paused(storable(setback.reason)),
+        paused_at=func.coalesce(Source.paused_at, now if setback.paused else None),
     )  # fmt: skip
 
 
@@ -130,13 +141,20 @@ def put_back(session: Session, token: str) -> None:
     session.execute(given.values(lease_until=None, lease_token=None, queued_until=None))
 
 
+def record_window(session: Session, run_id: int, window: Window) -> None:
+    """Write into the poll's row in the ledger what it asks for."""
+    asked = {"window_start": window.start, "window_end": window.end}
+    session.execute(update(PollRun).where(col(PollRun.id) == run_id).values(**asked))
+
+
 def record_run(session: Session, run_id: int, summary: PollSummary, error: str | None, now: datetime) -> None:
     """Close the poll's row in the ledger (POLLING, section 7)."""
     counts = {
         name: getattr(summary, name)
         for name in ("pages", "fetched", "new", "changed", "unchanged", "rejected", "repairs")
     }
-    session.execute(update(PollRun).where(col(PollRun.id) == run_id).values(finished_at=now, error=error, **counts))
+    told = error and storable(error)
+    session.execute(update(PollRun).where(col(PollRun.id) == run_id).values(finished_at=now, error=told, **counts))
 
 
 def pause(session: Session, name: str, reason: str, now: datetime) -> bool:
@@ -153,6 +171,10 @@ def resume(session: Session, name: str, now: datetime) -> bool:
         .values(paused_at=None, reason=None, failures=0, failing_since=None, next_poll_at=now, queued_until=None)
     )
     return session.execute(resumed.returning(col(Source.id))).first() is not None
+
+
+def _unless_paused(reason: str | None) -> ColumnElement[str | None]:
+    return case((col(Source.paused_at).is_(None), reason), else_=col(Source.reason))
 
 
 def _under_lease(session: Session, lease: Lease, now: datetime, **values: object) -> None:

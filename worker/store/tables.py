@@ -152,7 +152,7 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint("message_id", "endpoint_id"),
         CheckConstraint("status IN ('pending', 'delivered', 'exhausted', 'skipped')", name="delivery_status"),
         Index(
-            "delivery_due", "endpoint_id", "next_attempt_at", postgresql_where=_PENDING, sqlite_where=_PENDING
+            "delivery_due", "endpoint_id", "next_attempt_at", "id", postgresql_where=_PENDING, sqlite_where=_PENDING
         ),  # the claim: an endpoint's due rows, longest waiting first
         Index(
             "delivery_order",

@@ -217,7 +217,7 @@ def upgrade() -> None:
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(
             "delivery_due",
-            ["endpoint_id", "next_attempt_at"],
+            ["endpoint_id", "next_attempt_at", "id"],
             unique=False,
             postgresql_where=sa.text("status = 'pending'"),
             sqlite_where=sa.text("status = 'pending'"),
