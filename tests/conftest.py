@@ -1,0 +1,85 @@
+"""What many tests share: real servers, once per process, and a fresh migrated database for each test."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Postgres, Redis, valkey_program
+from worker.store import schema
+from worker.store.session import Database
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL; `create()` makes a database in it."""
+    with Postgres() as server:
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A Redis of the oldest version that Celery takes. Whoever uses it leaves it running."""
+    with Redis() as server:
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Redis]:
+    """A Valkey, as a newer Redis."""
+    with Redis(valkey_program()) as server:
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database on PostgreSQL, not migrated."""
+    url = postgres.create()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "template.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: Postgres) -> str:
+    """The name of a migrated PostgreSQL database, to be copied."""
+    url = postgres.create()
+    _migrate(url)
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh migrated database; the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "tocsin.db")
+        yield f"sqlite:///{tmp_path / 'tocsin.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.create(request.getfixturevalue("migrated_template"))
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh migrated database, opened."""
+    with closing(Database(database_url)) as opened:
+        yield opened
+
+
+def _migrate(url: str) -> None:
+    with closing(Database(url)) as database:
+        schema.migrate(database)

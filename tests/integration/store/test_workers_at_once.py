@@ -1,0 +1,110 @@
+"""Several workers on one PostgreSQL at the same time."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from tests.fakes import item
+from tests.integration.store.desk import Desk
+from worker.delivery import Due
+from worker.store import endpoints, sources
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+SECOND = timedelta(seconds=1)
+
+
+def _at_once(*works: Callable[[], None]) -> None:
+    """Run these in a thread each, all from the same moment; raises what one of them raised."""
+    start = threading.Barrier(len(works))
+
+    def begin(work: Callable[[], None]) -> None:
+        start.wait(10)
+        work()
+
+    with ThreadPoolExecutor(len(works)) as threads:
+        for future in [threads.submit(begin, work) for work in works]:
+            future.result(60)
+
+
+def test_two_workers_never_claim_the_same(desk: Desk) -> None:
+    for name in ("erp", "crm"):
+        desk.endpoint(name, max_in_flight=150)
+    desk.store(*(item(f"n{number}") for number in range(200)))
+    claimed: list[Due] = []
+
+    def work() -> None:
+        for _ in range(30):
+            claimed.extend(desk.claim(most=8))
+
+    _at_once(work, work, work)
+    claimed.extend(desk.claim())
+    assert len(claimed) == len({due.delivery_id for due in claimed}) == 300
+
+
+def test_one_of_many_gets_a_lease(desk: Desk) -> None:
+    leases = []
+
+    def work() -> None:
+        with desk.database.transaction() as session:
+            leases.append(sources.acquire(session, "books", desk.now, only_due=True))
+
+    _at_once(*[work] * 6)
+    assert len([lease for lease in leases if lease]) == 1
+
+
+def test_one_of_many_queues_what_is_due(desk: Desk) -> None:
+    queued: list[str] = []
+
+    def work() -> None:
+        with desk.database.transaction() as session:
+            queued.extend(sources.queue_due(session, ["books"], desk.now))
+
+    _at_once(*[work] * 6)
+    assert queued == ["books"]
+
+
+def test_one_of_many_keeps_the_first_secret(desk: Desk) -> None:
+    desk.endpoint("erp")
+    kept: list[bool] = []
+
+    def work() -> None:
+        with desk.database.transaction() as session:
+            kept.append(endpoints.keep_secret(session, "erp", "sealed", desk.now))
+
+    _at_once(*[work] * 6)
+    assert sorted(kept) == [False] * 5 + [True]
+
+
+def test_polls_claims_records_and_redeliveries_never_wait_for_each_other_for_ever(desk: Desk) -> None:
+    """All of these lock the same rows; a different order in one of them ends in a deadlock, which is an error."""
+    desk.source("other")
+    for name in ("erp", "crm", "log"):
+        desk.endpoint(name)
+    ids = [f"n{number}" for number in range(12)]
+
+    def poll(source: str, seed: int) -> None:
+        random = Random(seed)
+        for number in range(60):
+            desk.store(*(item(name, n=number) for name in random.sample(ids, 8)), source=source)
+
+    def deliver(seed: int) -> None:
+        random = Random(seed)
+        for _ in range(60):
+            due = desk.claim(most=40)
+            random.shuffle(due)
+            desk.record([desk.judged(one, random.choice((200, 200, 200, 500))) for one in due])
+
+    def redeliver() -> None:
+        random = Random(5)
+        for _ in range(60):
+            desk.redeliver(*(random.randrange(1, 40) for _ in range(9)))
+
+    _at_once(lambda: poll("books", 1), lambda: poll("other", 2), lambda: deliver(3), lambda: deliver(4), redeliver)
+    desk.now += timedelta(hours=1)
+    for _ in range(200):
+        desk.deliver()
+    assert {row.status for row in desk.deliveries()} == {"delivered"}
