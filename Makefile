@@ -10,7 +10,8 @@ demo: $(READY)
 	$(BIN)/tocsin demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: check
-	$(BIN)/pytest -n 2 --cov --cov-report=term
+	$(BIN)/pytest --quiet -m alone
+	$(BIN)/pytest -n 2 -m 'not alone' --cov --cov-report=term
 
 check: $(READY)
 	$(BIN)/ruff format --check --quiet .

@@ -4,12 +4,13 @@ An endpoint's row is locked while its deliveries are claimed, so that its limits
 that another worker has locked is passed over. On SQLite one BEGIN IMMEDIATE does the locking.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, bindparam, column, func, or_, true, update
+from sqlalchemy import ARRAY, ColumnElement, Integer, bindparam, column, func, literal, or_, true, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -29,6 +30,14 @@ class Allowance:
     rate: Rate | None = None
 
 
+_ANYTHING_DUE = select(literal(1)).where(col(EndpointRow.due_at) <= bindparam("now")).limit(1)
+
+
+def anything_due(session: Session, now: datetime) -> bool:
+    """Whether a claim may find something. A fraction of its cost, which an idle daemon would pay every second."""
+    return session.connection().execute(_ANYTHING_DUE, {"now": now}).scalar() is not None
+
+
 def claim(session: Session, allowances: Mapping[str, Allowance], most: int, now: datetime) -> list[Due]:
     """Take due deliveries for a while, `most` in all, the longest-waiting of each endpoint first.
 
@@ -42,8 +51,8 @@ def claim(session: Session, allowances: Mapping[str, Allowance], most: int, now:
         return []
     token = uuid4().hex
     taken = _take(session, wanted, allowances, token, now)
-    _set_due(session, wanted, allowances, taken, now)
-    return _load(session, token, {endpoint.id: endpoint for endpoint, _ in wanted}) if taken else []
+    _set_due(session, wanted, allowances, Counter(taken.values()), now)
+    return _load(session, list(taken), {endpoint.id: endpoint for endpoint, _ in wanted}) if taken else []
 
 
 def _rooms(session: Session, allowances: Mapping[str, Allowance], now: datetime) -> list[tuple[EndpointRow, int]]:
@@ -86,7 +95,7 @@ def _take(
     token: str,
     now: datetime,
 ) -> dict[int, int]:
-    """Claim up to that many of each; how many were taken, by endpoint.
+    """Claim up to that many of each; the deliveries that were taken, each with its endpoint.
 
     That they are pending isn't asked again: PostgreSQL would look for them in an index of all that is.
     """
@@ -96,13 +105,10 @@ def _take(
         update(Delivery)
         .where(col(Delivery.id).in_(_picked(session, rooms, now)), _unclaimed(now))
         .values(claim_token=token, claimed_until=now + lease_for)
-        .returning(col(Delivery.endpoint_id))
+        .returning(col(Delivery.id), col(Delivery.endpoint_id))
         .execution_options(synchronize_session=False)
     )
-    taken: dict[int, int] = {}
-    for endpoint_id in session.execute(statement).scalars():
-        taken[endpoint_id] = taken.get(endpoint_id, 0) + 1
-    return taken
+    return dict(session.execute(statement).all())
 
 
 def _picked(session: Session, rooms: Mapping[int, int], now: datetime) -> Sequence[int | None]:
@@ -156,17 +162,17 @@ def _set_due(
     session: Session,
     wanted: Sequence[tuple[EndpointRow, int]],
     allowances: Mapping[str, Allowance],
-    taken: Mapping[int, int],
+    taken: Counter[int],
     now: datetime,
 ) -> None:
     """When each endpoint is to be looked at again. What is recorded, owed or put back meanwhile wakes it earlier.
 
     One that may have more goes behind the others, so that none waits for another's backlog.
     """
-    emptied = [endpoint.id or 0 for endpoint, room in wanted if taken.get(endpoint.id or 0, 0) < room]
+    emptied = [endpoint.id or 0 for endpoint, room in wanted if taken[endpoint.id or 0] < room]
     next_due = _next_due(session, emptied, now)
     for endpoint, _ in wanted:
-        count = taken.get(endpoint.id or 0, 0)
+        count = taken[endpoint.id or 0]
         rate = allowances[endpoint.name].rate
         if rate and count:
             endpoint.paced_until = spent(rate, endpoint.paced_until, count, now)
@@ -190,12 +196,12 @@ def _next_due(session: Session, endpoint_ids: Sequence[int], now: datetime) -> d
     return {endpoint_id: min((moment for moment in moments if moment), default=None) for endpoint_id, *moments in found}
 
 
-def _load(session: Session, token: str, endpoints: Mapping[int | None, EndpointRow]) -> list[Due]:
+def _load(session: Session, ids: Sequence[int], endpoints: Mapping[int | None, EndpointRow]) -> list[Due]:
     rows = session.execute(
         select(Delivery, Message.body, Message.created_at, Source.name)
         .join(Message, col(Message.id) == col(Delivery.message_id))
         .join(Source, col(Source.id) == col(Message.source_id), isouter=True)
-        .where(col(Delivery.claim_token) == token)
+        .where(col(Delivery.id).in_(ids))
         .order_by(col(Delivery.next_attempt_at), col(Delivery.id))
     ).all()
     return [
@@ -208,7 +214,7 @@ def _load(session: Session, token: str, endpoints: Mapping[int | None, EndpointR
             round=row.round + 1,
             trigger=Trigger(row.trigger),
             slowed=endpoints[row.endpoint_id].slowed,
-            claim_token=token,
+            claim_token=row.claim_token,
             source=source,
             notification_id=str(row.notification_id) if row.notification_id else None,
             made_at=made_at,

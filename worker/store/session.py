@@ -26,6 +26,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+        self._reader = self.engine.execution_options(tocsin_begin="BEGIN")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -36,7 +37,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """One transaction that only reads."""
-        with Session(self.engine.execution_options(tocsin_begin="BEGIN")) as session:
+        with Session(self._reader) as session:
             yield session
 
     def close(self) -> None:
