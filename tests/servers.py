@@ -159,7 +159,7 @@ class Postgres(Server):
     def create(self, template: str = "template0") -> str:
         """A new database, a copy of that one; its URL."""
         name = next(self._names)
-        self._say(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self._say(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def drop(self, url: str) -> None:

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -28,20 +30,27 @@ class Vault:
 
 
 def own_key(database: Path) -> str:
-    """The key of an embedded database, in a file beside it that only its owner can read; made when there is none."""
+    """The key of an embedded database, in a file beside it that only its owner can read; made when there is none.
+
+    The file appears with its key in it, so that processes that start together have the same one. Raises
+    ConfigurationError when it holds no key.
+    """
     path = database.with_name(database.name + ".key")
+    if not path.exists():
+        with NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as file:  # mode 0600
+            file.write(Fernet.generate_key() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(file.name, path)
+    return _read(path)
+
+
+def _read(path: Path) -> str:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _complete(path)
-    with os.fdopen(descriptor, "w") as file:
-        key = Fernet.generate_key().decode()
-        file.write(key + "\n")
-    return key
-
-
-def _complete(path: Path) -> str:
-    key = path.read_text(encoding="ascii").strip()
-    if not key:
-        raise ConfigurationError([f"key: {path} is empty; restore it, or remove it if no secret was ever stored"])
-    return key
+        key = path.read_bytes().strip()
+        Fernet(key)
+        return key.decode("ascii")
+    except ValueError:
+        reason = f"key: {path} holds no key; restore it, or remove it if no secret was ever stored"
+        raise ConfigurationError([reason]) from None

@@ -1,10 +1,10 @@
 """Retention: what is closed, delivered and old goes, in small batches (INTERFACE, section 1, [retention])."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, exists
+from sqlalchemy import ColumnElement, delete, exists
 from sqlmodel import Session, col, select
 
 from worker.delivery import DeliveryStatus
@@ -17,7 +17,7 @@ _CLOSED = tuple(status.value for status in (Status.RESOLVED, Status.IGNORED, Sta
 
 
 def prune(database: Database, notifications_before: datetime, attempts_before: datetime) -> dict[str, int]:
-    """Delete what was first seen, or attempted, before these; how many of each. Nothing that is pending goes.
+    """Delete what was first seen, or attempted, before these; how many of each. What is pending or exhausted stays.
 
     The ledger's rows are kept as long as attempts.
     """
@@ -42,44 +42,37 @@ def _until_none_is_left(database: Database, step: Callable[[Session], int]) -> i
 
 def _old(session: Session, model: type[Attempt] | type[PollRun], old: Any) -> int:
     ids = session.exec(select(model.id).where(old).limit(_BATCH)).all()
-    _delete(session, model, col(model.id), ids)
+    session.execute(delete(model).where(col(model.id).in_(ids)))
     return len(ids)
 
 
 def _old_notifications(session: Session, before: datetime) -> int:
     row = NotificationRow
-    waits = exists().where(
-        col(Delivery.notification_id) == col(row.id), col(Delivery.status) == DeliveryStatus.PENDING.value
-    )
+    waits = exists().where(col(Delivery.notification_id) == col(row.id), _kept())
     old = select(row.id).where(col(row.first_seen_at) < before, col(row.status).in_(_CLOSED), ~waits)
     ids = session.exec(old.order_by(col(row.first_seen_at)).limit(_BATCH)).all()
-    if ids:
-        messages = session.exec(select(Message.id).where(col(Message.notification_id).in_(ids))).all()
-        _delete_messages(session, messages)
-        _delete(session, row, col(row.id), ids)
+    _delete_messages(session, col(Message.notification_id).in_(ids))
+    session.execute(delete(row).where(col(row.id).in_(ids)))
     return len(ids)
 
 
 def _old_messages(session: Session, before: datetime) -> int:
     """Operational messages, which belong to no notification."""
-    waits = exists().where(
-        col(Delivery.message_id) == col(Message.id), col(Delivery.status) == DeliveryStatus.PENDING.value
-    )
+    waits = exists().where(col(Delivery.message_id) == col(Message.id), _kept())
     old = select(Message.id).where(col(Message.notification_id).is_(None), col(Message.created_at) < before, ~waits)
     ids = session.exec(old.limit(_BATCH)).all()
-    _delete_messages(session, ids)
+    _delete_messages(session, col(Message.id).in_(ids))
     return len(ids)
 
 
-def _delete_messages(session: Session, message_ids: Sequence[str]) -> None:
-    deliveries = session.exec(select(Delivery.id).where(col(Delivery.message_id).in_(message_ids))).all()
-    _delete(session, Attempt, col(Attempt.delivery_id), deliveries)
-    _delete(session, Delivery, col(Delivery.id), deliveries)
-    _delete(session, Message, col(Message.id), message_ids)
+def _kept() -> ColumnElement[bool]:
+    """What is still to be sent, and what was given up: nothing deletes that (INTERFACE, section 4)."""
+    return col(Delivery.status).in_((DeliveryStatus.PENDING.value, DeliveryStatus.EXHAUSTED.value))
 
 
-def _delete(session: Session, model: Any, column: Any, ids: Sequence[Any]) -> int:
-    if not ids:
-        return 0
-    result: CursorResult[Any] = session.execute(delete(model).where(column.in_(ids)))  # type: ignore[assignment]
-    return result.rowcount
+def _delete_messages(session: Session, which: ColumnElement[bool]) -> None:
+    """These messages, their deliveries and attempts; of those there may be more than a statement takes parameters."""
+    owed = col(Delivery.message_id).in_(select(Message.id).where(which))
+    session.execute(delete(Attempt).where(col(Attempt.delivery_id).in_(select(Delivery.id).where(owed))))
+    session.execute(delete(Delivery).where(owed))
+    session.execute(delete(Message).where(which))

@@ -32,13 +32,16 @@ def migrates_itself(database: Database) -> bool:
 def migrate(database: Database) -> bool:
     """Bring the database to this version's schema, in one transaction; true if there was something to do.
 
-    Two processes may try at once: the second waits, and finds it done.
+    Two processes may try at once: the second waits, and finds it done. Raises ConfigurationError when the schema is
+    newer than this version's.
     """
     from alembic import command  # noqa: PLC0415  # a tenth of a second that most commands don't need
     from alembic.config import Config  # noqa: PLC0415
 
-    if current(database) == HEAD:
+    found = current(database)
+    if found == HEAD:
         return False
+    _refuse_newer(found)
     config = Config()
     config.set_main_option("script_location", str(files("worker.store") / "migrations"))
     with database.engine.begin() as connection:
@@ -57,12 +60,16 @@ def require(database: Database) -> None:
     found = current(database)
     if found == HEAD:
         return
-    if found is not None and found > HEAD:
-        raise ConfigurationError(
-            [f"database: its schema ({found}) is newer than this version's ({HEAD}): update Tocsin"]
-        )
+    _refuse_newer(found)
     if migrates_itself(database):
         migrate(database)
         return
     was = f"its schema is {found}" if found else "it has no tables yet"
     raise ConfigurationError([f"database: {was}, this version needs {HEAD}: run tocsin migrate"])
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is not None and found > HEAD:
+        raise ConfigurationError(
+            [f"database: its schema ({found}) is newer than this version's ({HEAD}): update Tocsin"]
+        )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any, TypeVarTuple
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from worker.notification import rfc3339
 from worker.store.tables import Attempt, Delivery, EndpointRow, Message, NotificationRow, RejectedRow, Source
 
 _Columns = TypeVarTuple("_Columns")
+_AT_ONCE = 1000  # a statement takes only so many parameters
 _INSTANTS = ("occurred_at", "updated_at", "expires_at", "read_at", "closed_at", "provider_delivered_at")
 
 
@@ -189,12 +191,13 @@ def _statuses(session: Session, identities: Iterable[UUID]) -> Mapping[UUID, dic
     query = (
         select(col(Delivery.notification_id), col(EndpointRow.name), col(Delivery.status))
         .join(EndpointRow, col(EndpointRow.id) == col(Delivery.endpoint_id))
-        .where(col(Delivery.notification_id).in_(list(identities)))
         .order_by(col(Delivery.revision))
     )
     shown: dict[UUID, dict[str, str]] = {}
-    for identity, endpoint, status in session.execute(query).all():
-        shown.setdefault(identity, {})[endpoint] = status
+    left = iter(identities)
+    while some := list(islice(left, _AT_ONCE)):
+        for identity, endpoint, status in session.execute(query.where(col(Delivery.notification_id).in_(some))).all():
+            shown.setdefault(identity, {})[endpoint] = status
     return shown
 
 

@@ -128,6 +128,21 @@ def statements(database: Database) -> Iterator[list[str]]:
         event.remove(database.engine, "before_cursor_execute", hear)
 
 
+@contextmanager
+def parameters(database: Database) -> Iterator[list[int]]:
+    """How many parameters each statement has meanwhile: databases take only so many."""
+    counts: list[int] = []
+
+    def count(_connection: object, _cursor: object, _statement: str, values: Any, *_: object) -> None:
+        counts.append(len(values))
+
+    event.listen(database.engine, "before_cursor_execute", count)
+    try:
+        yield counts
+    finally:
+        event.remove(database.engine, "before_cursor_execute", count)
+
+
 class PowerCutError(Exception):
     """The power was cut."""
 

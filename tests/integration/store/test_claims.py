@@ -1,10 +1,10 @@
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from tests.fakes import AT, item
 from tests.integration.store.desk import LEASE, SCHEDULE, Desk
-from worker.delivery import DeliveryStatus, Due, Trigger
+from worker.delivery import Due, Trigger
 from worker.interest import Interest
 from worker.settings import Rate
 from worker.store import endpoints
@@ -196,63 +196,3 @@ def test_five_hundred_endpoints_are_served_by_one_claim(desk: Desk) -> None:
     desk.limits |= {f"e{number}": desk.limits["e0"] for number in range(500)}
     desk.store(item("a"))
     assert len(desk.claim(most=500)) == 500
-
-
-def _due_at(desk: Desk) -> datetime | None:
-    return desk.endpoint_row("erp").due_at
-
-
-def test_an_endpoint_whose_only_delivery_waits_is_looked_at_when_it_is_due(erp: Desk) -> None:
-    erp.store(item("a"))
-    erp.deliver(500)
-    assert erp.claim() == []
-    due_at = erp.deliveries()[0].next_attempt_at
-    assert _due_at(erp) == due_at
-    assert due_at is not None
-    assert len(erp.claim(now=due_at)) == 1
-
-
-def test_an_endpoint_with_nothing_to_come_is_not_looked_at(erp: Desk) -> None:
-    erp.store(item("a"))
-    erp.deliver()
-    erp.claim()
-    assert _due_at(erp) is None
-
-
-def test_an_endpoint_is_looked_at_when_a_lease_ends(erp: Desk) -> None:
-    erp.store(item("a"))
-    erp.claim()
-    erp.claim()
-    assert _due_at(erp) == AT + LEASE
-
-
-def test_an_endpoint_is_woken_by_what_it_is_owed(erp: Desk) -> None:
-    erp.claim()
-    erp.store(item("a"))
-    assert _due_at(erp) == AT
-
-
-def test_a_test_that_was_never_recorded_is_found_again(erp: Desk) -> None:
-    with erp.database.transaction() as session:
-        due = endpoints.owe_test(session, "erp", b"{}", LEASE, AT)
-    assert (due.trigger, due.attempt, due.body) == (Trigger.TEST, 1, b"{}")
-    assert erp.claim(now=AT + LEASE - SECOND) == []
-    (again,) = erp.claim(now=AT + LEASE)
-    assert (again.message_id, again.trigger, again.notification_id, again.source) == (
-        due.message_id, Trigger.TEST, None, None,
-    )  # fmt: skip
-
-
-def test_two_tests_do_not_wait_for_each_other(erp: Desk) -> None:
-    for _ in range(2):
-        with erp.database.transaction() as session:
-            endpoints.owe_test(session, "erp", b"{}", LEASE, AT)
-    assert len(erp.claim(now=AT + LEASE)) == 2
-
-
-def test_what_was_skipped_is_not_due(desk: Desk) -> None:
-    desk.source("books2", start_at=AT)
-    desk.endpoint("erp")
-    desk.store(item("old", at=AT - SECOND), source="books2")
-    assert [row.status for row in desk.deliveries()] == [DeliveryStatus.SKIPPED.value]
-    assert desk.claim() == []

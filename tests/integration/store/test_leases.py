@@ -1,5 +1,4 @@
 from datetime import timedelta
-from random import Random
 
 import pytest
 
@@ -172,57 +171,6 @@ def test_only_its_holder_puts_a_lease_back(desk: Desk, lease: Lease) -> None:
     assert desk.source_row().lease_token == lease.token
 
 
-def test_a_source_is_queued_once_in_ten_seconds(desk: Desk) -> None:
-    first, again = _queue(desk), _queue(desk)
-    desk.now += timedelta(seconds=10)
-    assert (first, again, _queue(desk)) == (["books"], [], ["books"])
-
-
-def test_what_is_not_due_is_not_queued(desk: Desk) -> None:
-    desk.source("other")
-    desk.change(Source, {"next_poll_at": AT + timedelta(seconds=1)}, name="books")
-    assert _queue(desk, "books", "other") == ["other"]
-    assert _acquire(desk, only_due=True) is None
-    assert _acquire(desk, only_due=False)
-
-
-def test_what_is_being_polled_is_not_queued(desk: Desk, lease: Lease) -> None:
-    assert lease
-    assert _queue(desk) == []
-
-
-def test_a_paused_source_is_polled_by_hand_alone(desk: Desk) -> None:
-    assert _pause(desk)
-    assert _queue(desk) == []
-    assert _acquire(desk, only_due=True) is None
-    assert _acquire(desk, only_due=False)
-
-
-def test_a_resumed_source_is_due_at_once(desk: Desk) -> None:
-    values = {"failures": 3, "failing_since": AT, "next_poll_at": AT + timedelta(hours=1), "queued_until": BEFORE_END}
-    desk.change(Source, values)
-    _pause(desk)
-    with desk.database.transaction() as session:
-        assert sources.resume(session, "books", AT)
-    row = desk.source_row()
-    assert (row.paused_at, row.reason, row.failures, row.failing_since) == (None, None, 0, None)
-    assert _queue(desk) == ["books"]
-
-
-def test_an_unknown_source_can_be_neither_paused_nor_resumed(desk: Desk) -> None:
-    with desk.database.transaction() as session:
-        assert not sources.pause(session, "nobody", "away", AT)
-        assert not sources.resume(session, "nobody", AT)
-
-
-def test_what_was_decided_about_a_source_stays(desk: Desk) -> None:
-    desk.source("later", start_at=AT)
-    desk.now += timedelta(days=1)
-    desk.source("later", start_at=desk.now)
-    row = desk.source_row("later")
-    assert (row.start_at, row.created_at, row.next_poll_at) == (AT, AT, AT)
-
-
 def test_the_ledger_has_a_row_for_each_poll(desk: Desk, lease: Lease) -> None:
     with desk.database.transaction() as session:
         sources.record_run(session, lease.poll_run_id, SUMMARY, None, BEFORE_END)
@@ -241,11 +189,3 @@ def test_the_ledger_says_which_window_was_read(desk: Desk, lease: Lease) -> None
         sources.record_window(session, lease.poll_run_id, Window(AT, BEFORE_END))
     (run,) = desk.rows(PollRun)
     assert (run.window_start, run.window_end) == (AT, BEFORE_END)
-
-
-def test_a_thousand_sources_are_queued_in_one_statement(desk: Desk) -> None:
-    names = [f"s{number}" for number in Random(1).sample(range(1000), 1000)]
-    with desk.database.transaction() as session:
-        for name in names:
-            sources.register(session, name, "scripted", None, AT)
-    assert _queue(desk, *names) == sorted(names)

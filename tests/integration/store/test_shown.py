@@ -4,11 +4,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.fakes import AT, item
-from tests.integration.store.desk import Desk
+from tests.integration.store.desk import Desk, parameters
 from worker.interest import Interest
 from worker.notification import RejectedItem
 from worker.store import endpoints, fates, rejected, shown
 from worker.store.shown import Filter
+from worker.store.tables import NotificationRow
 
 SECOND = timedelta(seconds=1)
 NOTIFICATION = [
@@ -89,6 +90,15 @@ def test_notifications_are_narrowed_and_the_newest_come_first(
 def test_a_list_has_a_hundred_rows_and_all_with_limit_0(desk: Desk) -> None:
     desk.store(*(item(f"n{number}") for number in range(101)))
     assert (len(_names(desk)), len(_names(desk, limit=0))) == (100, 101)
+
+
+def test_a_list_of_all_is_read_in_statements_of_a_bounded_size(desk: Desk) -> None:
+    desk.endpoint("erp")
+    desk.store(*(item(f"n{number}") for number in range(1001)))
+    with parameters(desk.database) as counts, desk.database.reading() as session:
+        rows = shown.notifications(session, Filter(limit=0))
+    assert max(counts) <= 1000
+    assert [row["deliveries"] for row in rows] == [{"erp": "pending"}] * 1001
 
 
 def test_a_delivery_has_the_keys_of_the_interface(shelf: Desk) -> None:
@@ -173,7 +183,7 @@ def test_the_deliveries_of_a_notification_are_those_of_its_latest_revision(shelf
 
 def test_subject_and_events_are_shown_as_in_a_message(shelf: Desk) -> None:
     events = '[{"type": "x", "at": null, "action": null}, {"type": "y", "at": "2026-03-20T12:00:00Z", "action": "z"}]'
-    shelf.change(shown.NotificationRow, {"subject_type": "domain", "events": events}, external_id="c")
+    shelf.change(NotificationRow, {"subject_type": "domain", "events": events}, external_id="c")
     with shelf.database.reading() as session:
         row = shown.notifications(session, Filter(limit=1))[0]
     assert row["subject"] == {"type": "domain", "id": None}

@@ -88,19 +88,19 @@ def test_polls_claims_records_and_redeliveries_never_wait_for_each_other_for_eve
 
     def poll(source: str, seed: int) -> None:
         random = Random(seed)
-        for number in range(60):
+        for number in range(40):
             desk.store(*(item(name, n=number) for name in random.sample(ids, 8)), source=source)
 
     def deliver(seed: int) -> None:
         random = Random(seed)
-        for _ in range(60):
+        for _ in range(40):
             due = desk.claim(most=40)
             random.shuffle(due)
             desk.record([desk.judged(one, random.choice((200, 200, 200, 500))) for one in due])
 
     def redeliver() -> None:
         random = Random(5)
-        for _ in range(60):
+        for _ in range(40):
             desk.redeliver(*(random.randrange(1, 40) for _ in range(9)))
 
     _at_once(lambda: poll("books", 1), lambda: poll("other", 2), lambda: deliver(3), lambda: deliver(4), redeliver)

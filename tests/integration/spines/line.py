@@ -1,0 +1,75 @@
+"""A line from a scripted provider to a scripted receiver, over a real store."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+from sqlmodel import SQLModel
+
+from tests.fakes import FakeClock, FakeSender, ScriptedProvider
+from tests.integration.store.desk import SCHEDULE, Desk
+from worker import deliver, poll
+from worker.deliver import Outbox, Rules
+from worker.interest import Interest
+from worker.moment import Schedule
+from worker.notification import Item
+from worker.poll import Subscription, Surroundings
+from worker.progress import PollSummary
+from worker.store.tables import Attempt, Delivery, Message, NotificationRow, PollRun, Source
+from worker.webhooks.verdict import Policy
+
+EVERY = timedelta(minutes=5)
+OVERLAP = timedelta(minutes=10)
+
+
+@dataclass
+class Line:
+    desk: Desk
+    clock: FakeClock
+    random: Random
+    stopping: Callable[[], bool] = lambda: False
+    held: set[str] = field(default_factory=set)
+    every: timedelta = EVERY
+
+    def poll(self, provider: ScriptedProvider, *, only_due: bool = False) -> PollSummary | None:
+        interests = tuple(Interest(name) for name in self.desk.limits)
+        subscription = Subscription(
+            source="books", provider=provider, schedule=Schedule(self.every), overlap=OVERLAP, interests=interests
+        )
+        world = Surroundings(self.desk.database, self.clock, self.random, self.stopping, self.held)
+        return poll.poll(subscription, world, only_due=only_due)
+
+    def fails(self, provider: ScriptedProvider, *expected: type[Exception]) -> None:
+        """Poll, and expect it to fail so."""
+        with suppress(*expected):
+            self.poll(provider)
+            raise AssertionError("it did not fail")
+
+    def deliver(self, sender: FakeSender, may_begin: Callable[[], bool] = lambda: True) -> int:
+        policies = {name: Policy(SCHEDULE) for name in self.desk.limits}
+        rules = Rules(policies=policies, random=self.random, clock=self.clock, may_begin=may_begin)
+        outbox = Outbox(database=self.desk.database, allowances=self.desk.limits)
+        return deliver.deliver_due(outbox, sender.as_sender, rules)
+
+    @property
+    def source(self) -> Source:
+        return self.desk.source_row()
+
+    @property
+    def known(self) -> set[str]:
+        return {row.external_id for row in self.desk.rows(NotificationRow)}
+
+    @property
+    def runs(self) -> list[PollRun]:
+        return self.desk.rows(PollRun)
+
+    def everything(self) -> list[list[SQLModel]]:
+        """Every row that a poll or a delivery may write."""
+        models: tuple[type[SQLModel], ...] = (Source, NotificationRow, Message, Delivery, Attempt, PollRun)
+        return [self.desk.rows(model) for model in models]
+
+
+def ids(*items: Item) -> set[str]:
+    return {item["id"] for item in items}

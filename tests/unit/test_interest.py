@@ -1,0 +1,32 @@
+import pytest
+
+from worker.interest import Interest, Topic, unwanted
+
+TOPIC = Topic("notification.created", "books", "TransferDomain", "new")
+
+
+@pytest.mark.parametrize(
+    ("interest", "topic", "filtered_by"),
+    [
+        (Interest("erp"), TOPIC, None),
+        (Interest("erp"), Topic("source.failing", "books"), "types"),
+        (Interest("erp", types=("source.*", "*.created")), TOPIC, None),
+        (Interest("erp", types=()), TOPIC, "types"),
+        (Interest("erp", sources=("books", "mail")), TOPIC, None),
+        (Interest("erp", sources=("mail",)), TOPIC, "sources"),
+        (Interest("erp", ("tocsin.*",), sources=("mail",)), Topic("tocsin.test"), None),
+        (Interest("erp", kinds=("Renew*", "Transfer*")), TOPIC, None),
+        (Interest("erp", kinds=("transfer*",)), TOPIC, "kinds"),
+        (Interest("erp", kinds=("[A-S]*",)), TOPIC, "kinds"),
+        (Interest("erp", kinds=("Transfer?omain",)), TOPIC, None),
+        (Interest("erp", kinds=("*",)), Topic("notification.created"), None),
+        (Interest("erp", kinds=("?*",)), Topic("notification.created"), "kinds"),
+        (Interest("erp", statuses=("new", "resolved")), TOPIC, None),
+        (Interest("erp", statuses=("resolved",)), TOPIC, "statuses"),
+        (Interest("erp", ("source.*",), ("mail",), ("x",), ("read",)), TOPIC, "types"),
+    ],
+)
+def test_a_message_is_wanted_when_every_filter_lets_it_pass(
+    interest: Interest, topic: Topic, filtered_by: str | None
+) -> None:
+    assert unwanted(interest, topic) == filtered_by
