@@ -8,12 +8,14 @@ first asks for the broker's address, not when this module is imported.
 
 import os
 import sys
+import threading
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 import structlog
 from celery import Celery, signals
+from celery.apps.worker import Worker
 from kombu import Queue
 
 from worker import logs, wiring
@@ -102,6 +104,33 @@ def house() -> House:
 def _set_up_logging(**_: object) -> None:
     """Celery logs as we do."""
     logs.configure(sys.stderr, json=not sys.stderr.isatty(), level=os.environ.get("TOCSIN_LOG_LEVEL", "info"))
+
+
+@signals.worker_init.connect
+def _see_to_the_house(sender: object, **_: object) -> None:
+    """A worker that can't work doesn't start: a memory broker is one process's own, and the schema must be ours."""
+    if isinstance(sender, Worker) and app.conf.broker_url.startswith("memory:"):
+        _refuse("broker: memory:// is one process: use `tocsin run`, or write redis://host:6379/0")
+    _opened()
+
+
+@signals.beat_init.connect
+def _see_to_the_schema(**_: object) -> None:
+    """Neither does a beat."""
+    if threading.current_thread() is threading.main_thread():
+        _opened()
+
+
+def _opened() -> None:
+    try:
+        house()
+    except ConfigurationError as error:
+        _refuse(str(error))
+
+
+def _refuse(why: str) -> None:
+    sys.stderr.write(f"{why}\n")
+    raise SystemExit(2)
 
 
 @signals.worker_process_init.connect

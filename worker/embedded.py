@@ -21,6 +21,7 @@ from worker.app import app, broker_settings, house
 _POLLING_INTERVAL_S = 0.1
 _PREFETCH = 32
 _THREADS = 10
+_FOR_EVER = timedelta(days=36_500)
 _TO_RECORD = timedelta(seconds=1)
 _log = structlog.get_logger("run")
 
@@ -55,6 +56,7 @@ def run() -> int:
     app.loader.import_module("schedules.beat")  # by name: the schedules stand above the worker
     app.steps["worker"].add(Beat)
     home = house()
+    home.sweep_for = _FOR_EVER  # no endpoint waits until another's slow requests have ended
     home.unqueue()
     worker = WorkController(
         app=app,

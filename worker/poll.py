@@ -60,11 +60,12 @@ def poll_source(subscription: Subscription, lease: Lease, world: Surroundings) -
     stays, and the next pass begins where the last complete one ended.
     """
     provider, reading = subscription.provider, _begin(subscription, lease)
-    stream = Stream(lease.source_id, lease.source, provider.slug, lease.start_at)
     summary = PollSummary(covered_until=lease.checkpoint.covered_until)
     for page in provider.pages(reading.window):
         now = world.clock()
         items, unfit = normalise_all(provider, page.items, now)
+        begins = progress.earliest(provider.contract, lease.start_at, reading.clock_offset(page, now))
+        stream = Stream(lease.source_id, lease.source, provider.slug, begins)
         with world.database.transaction() as session:
             sources.renew(session, lease, now)
             stored = notifications.store_page(session, lease.source_id, lease.source, items, now)

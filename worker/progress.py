@@ -37,12 +37,16 @@ class Pass:
     known_since: datetime | None = None
     complete: bool = False
 
+    def clock_offset(self, page: Page, now: datetime) -> timedelta:
+        """The provider's clock minus ours, with what this page's `Date` says; the first pass takes it as it is said."""
+        return _smoothed(self.checkpoint, page.server_date, now)
+
     def after(self, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime) -> "Pass":
         """The pass with one more page stored. `changed`: the external ids that were new or different in the store.
 
         Only a complete pass moves the checkpoint.
         """
-        offset = _smoothed(self.checkpoint.clock_offset, page.server_date, now)
+        offset = self.clock_offset(page, now)
         checkpoint = replace(self.checkpoint, clock_offset=offset)
         step = replace(self, checkpoint=checkpoint, newest=_newest(self.newest, items, now + offset))
         if self.contract.order is Order.NEWEST_FIRST and not self.contract.filters_from:
@@ -59,8 +63,10 @@ def begin(
 
     Both ends are widened by one grain, so that inclusive or exclusive bounds make no difference.
     """
-    marks = [mark for mark in (start_at, checkpoint.high_water and checkpoint.high_water - overlap) if mark]
-    start = max(marks) - contract.grain if marks and contract.filters_from else None
+    begins = earliest(contract, start_at, checkpoint.clock_offset)
+    mark = checkpoint.high_water and checkpoint.high_water - overlap - contract.grain
+    marks = [each for each in (begins, mark) if each]
+    start = max(marks) if marks and contract.filters_from else None
     end = now + checkpoint.clock_offset + contract.grain if contract.filters_to else None
     return Pass(contract, overlap, now, Window(start, end), checkpoint)
 
@@ -81,14 +87,24 @@ def _known_since(so_far: datetime | None, items: Sequence[Normalised], changed: 
     return so_far
 
 
-def _smoothed(offset: timedelta, server_date: datetime | None, now: datetime) -> timedelta:
+def earliest(contract: Contract, start_at: datetime | None, clock_offset: timedelta) -> datetime | None:
+    """`start_at` on the provider's clock: earlier where that is behind ours, and as coarse as its times are.
+
+    Never later: a `start_at` that was written down may mean the provider's clock already.
+    """
+    return start_at and start_at + min(clock_offset, timedelta()) - contract.grain
+
+
+def _smoothed(checkpoint: Checkpoint, server_date: datetime | None, now: datetime) -> timedelta:
     """`Date` has whole seconds: a difference below one is no difference."""
     if server_date is None:
-        return offset
+        return checkpoint.clock_offset
     seen = server_date - now
     if abs(seen) < timedelta(seconds=1):
         seen = timedelta()
-    return offset + (seen - offset) * _SMOOTHING
+    if checkpoint.covered_until is None:
+        return seen
+    return checkpoint.clock_offset + (seen - checkpoint.clock_offset) * _SMOOTHING
 
 
 def _may_end(step: Pass, items: Sequence[Normalised]) -> bool:

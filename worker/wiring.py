@@ -30,7 +30,7 @@ from worker.webhooks.target import Target
 from worker.webhooks.verdict import Policy
 
 _BEYOND_TIMEOUT = timedelta(seconds=30)
-_SWEEP_BEGINS_FOR = timedelta(seconds=30)
+_SWEEP_BEGINS_FOR = timedelta(minutes=5)
 _SHORTEST_TICK, _LONGEST_TICK = timedelta(seconds=1), timedelta(seconds=5)
 _CRON_GRAIN = timedelta(minutes=1)
 
@@ -48,13 +48,17 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
 
 @dataclass
 class House:
-    """Everything put together, once per process. `stopping` is set when the process is to end."""
+    """Everything put together, once per process. `stopping` is set when the process is to end.
+
+    `sweep_for`: so long a sweep begins new deliveries; a task of a worker's child process must end some day.
+    """
 
     settings: Settings
     clock: Callable[[], datetime] = utc_now
     user_agent: str = f"Tocsin/{__version__}"
     random: Random = field(default_factory=Random)
     stopping: threading.Event = field(default_factory=threading.Event)
+    sweep_for: timedelta = _SWEEP_BEGINS_FOR
 
     def __post_init__(self) -> None:
         self.database = Database(self.settings.database)
@@ -170,7 +174,7 @@ class House:
         if not self._one_sweep.acquire(blocking=False):
             return 0
         try:
-            return deliver.deliver_due(self.outbox, self.sender, self.rules(self.clock() + _SWEEP_BEGINS_FOR))
+            return deliver.deliver_due(self.outbox, self.sender, self.rules(self.clock() + self.sweep_for))
         finally:
             self._one_sweep.release()
 

@@ -61,3 +61,23 @@ def test_workers_and_beats_on_redis_bring_everything_also_when_redis_forgets(
     assert worker.stopped() == 0
     assert sandbox.tally().duplicates == 0
     assert sandbox.tally().rows == sandbox.tally().notifications == 12 + 2 * 3
+
+
+def test_a_worker_does_not_start_on_the_broker_of_one_process(tocsin: Tocsin) -> None:
+    with tocsin.start(*_WORKER) as process:
+        assert process.ended() == 2
+        assert "use `tocsin run`" in process.stderr
+
+
+@pytest.mark.parametrize("command", [_WORKER, _BEAT], ids=["worker", "beat"])
+def test_neither_starts_on_a_postgresql_that_was_not_migrated(
+    tocsin: Tocsin, redis_server: Redis, postgres_url: str, command: tuple[str, ...]
+) -> None:
+    tocsin.environ |= {
+        "TOCSIN_BROKER": redis_server.url,
+        "TOCSIN_DATABASE": postgres_url,
+        "TOCSIN_KEY": Fernet.generate_key().decode(),
+    }
+    with tocsin.start(*command) as process:
+        assert process.ended() == 2
+        assert "run tocsin migrate" in process.stderr

@@ -5,7 +5,7 @@ import pytest
 
 from tests.fakes import AT, NewestFirst, ScriptedProvider
 from worker.notification import Normalised, Notification, Status
-from worker.progress import FUTURE_GRACE, Checkpoint, Pass, begin
+from worker.progress import FUTURE_GRACE, Checkpoint, Pass, begin, earliest
 from worker.provider import Contract, Order, Page, Window
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -103,7 +103,9 @@ def test_the_future_is_told_by_the_providers_clock() -> None:
     ids=["none", "ahead", "less than a second", "behind"],
 )
 def test_the_clock_offset_is_smoothed(date: datetime | None, offset: float) -> None:
-    step = _begin(checkpoint=Checkpoint(clock_offset=4 * SECOND)).after(_page(date=date), [], (), AT)
+    step = _begin(checkpoint=Checkpoint(clock_offset=4 * SECOND, covered_until=AT - MINUTE)).after(
+        _page(date=date), [], (), AT
+    )
     assert step.checkpoint.clock_offset / SECOND == pytest.approx(offset)
 
 
@@ -148,3 +150,14 @@ def test_other_orders_never_end_early(order: Order) -> None:
 
 def test_a_provider_that_can_filter_is_read_to_its_end() -> None:
     assert not _after(_begin(replace(WINDOWED, order=Order.NEWEST_FIRST)), 0, 5, 500).complete
+
+
+def test_the_first_pass_takes_the_providers_clock_as_it_is_said() -> None:
+    step = _begin().after(_page(date=AT - 2 * MINUTE), [], (), AT)
+    assert step.checkpoint.clock_offset == -2 * MINUTE
+
+
+@pytest.mark.parametrize(("offset", "earlier"), [(-MINUTE, MINUTE), (timedelta(), timedelta()), (MINUTE, timedelta())])
+def test_a_start_is_earlier_where_the_provider_is_behind_and_never_later(offset: timedelta, earlier: timedelta) -> None:
+    contract = _begin().contract
+    assert earliest(contract, AT, offset) == AT - earlier - contract.grain

@@ -1,6 +1,7 @@
 """The command `tocsin`, and the commands that concern the whole: init, check, migrate, run, status, prune, demo."""
 
 import os
+import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -112,6 +113,8 @@ def migrate() -> None:
 @application.command()
 def run() -> None:
     """Poll and deliver, everything in one process, until SIGTERM or SIGINT."""
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: sys.exit(0))  # nothing has begun yet; the daemon has its own way to end
     wiring.open_house(settings()).close()  # says what is wrong before anything starts
     from worker import embedded  # noqa: PLC0415  # Celery takes a while to load, and only this command needs it
 

@@ -123,7 +123,8 @@ def _judge_endpoint(endpoint: EndpointRow, ours: Sequence[Attempted], now: datet
         endpoint.failures += 1
         endpoint.failing_since = endpoint.failing_since or one.outcome.started_at
         if one.verdict.slow_until:
-            endpoint.slowed += 1
+            if one.outcome.retry_after is None and one.due.slowed == endpoint.slowed:
+                endpoint.slowed += 1  # once a wait, however many requests were open when it began
             endpoint.slow_until = max(endpoint.slow_until or one.verdict.slow_until, one.verdict.slow_until)
         if one.verdict.disable_reason and endpoint.disabled_at is None:
             endpoint.disabled_at, endpoint.reason = now, one.verdict.disable_reason

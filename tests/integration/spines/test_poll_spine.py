@@ -158,11 +158,11 @@ def test_what_is_refused_moves_nothing(line: Line) -> None:
 def test_the_providers_clock_is_learnt_from_its_answers(line: Line) -> None:
     ahead = [page(last=True, date=AT + 100 * SECOND)]
     line.poll(ScriptedProvider(ahead))
-    assert line.source.clock_offset_s == pytest.approx(30)
-    provider = ScriptedProvider(ahead)
+    assert line.source.clock_offset_s == pytest.approx(100)
+    provider = ScriptedProvider([page(last=True, date=AT + 200 * SECOND)])
     line.poll(provider)
-    assert provider.asked == [Window(None, AT + 31 * SECOND)]
-    assert line.source.clock_offset_s == pytest.approx(51)
+    assert provider.asked == [Window(None, AT + 101 * SECOND)]
+    assert line.source.clock_offset_s == pytest.approx(130)  # from then on smoothed
 
 
 def test_a_bad_item_is_kept_and_the_page_goes_on(line: Line) -> None:

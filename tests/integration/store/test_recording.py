@@ -172,3 +172,11 @@ def test_any_answer_can_be_recorded(desk: Desk, due: Due) -> None:
 
 def test_nothing_attempted_is_nothing_recorded(desk: Desk) -> None:
     assert desk.record([]) == []
+
+
+def test_however_many_requests_were_open_an_endpoint_is_slowed_once_a_wait(desk: Desk) -> None:
+    desk.endpoint("erp")
+    desk.store(*(item(f"n{number}") for number in range(10)))
+    desk.record([desk.judged(due, 503) for due in desk.claim()])
+    (endpoint,) = desk.rows(EndpointRow)
+    assert (endpoint.slowed, endpoint.slow_until) == (1, AT + 5 * SECOND)
