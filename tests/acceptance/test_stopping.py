@@ -66,7 +66,7 @@ def shares_of_a_core(*pids: int) -> list[float]:
 @pytest.fixture
 def waking() -> Iterator[int]:
     """The floor: a process that does nothing but wake up a hundred times a second. Its process id."""
-    process = subprocess.Popen([sys.executable, "-c", "import time\nwhile True: time.sleep(0.01)"])
+    process = subprocess.Popen([sys.executable, Path(__file__).with_name("wakes.py")])
     yield process.pid
     process.kill()
     process.wait()
