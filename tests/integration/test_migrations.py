@@ -114,19 +114,27 @@ def test_a_migrated_database_is_all_that_is_required(database: Database) -> None
 
 
 def test_postgresql_without_tables_is_refused_naming_the_command(empty_postgres: Database) -> None:
-    assert _problem(empty_postgres) == "database: it has no tables yet, this version needs 0001: run tocsin migrate"
+    assert (
+        _problem(empty_postgres)
+        == f"database: it has no tables yet, this version needs {schema.HEAD}: run tocsin migrate"
+    )
     assert schema.current(empty_postgres) is None
 
 
 def test_an_older_postgresql_is_refused_naming_the_command(empty_postgres: Database) -> None:
     schema.migrate(empty_postgres)
     _set_version(empty_postgres, "0000")
-    assert _problem(empty_postgres) == "database: its schema is 0000, this version needs 0001: run tocsin migrate"
+    assert (
+        _problem(empty_postgres)
+        == f"database: its schema is 0000, this version needs {schema.HEAD}: run tocsin migrate"
+    )
 
 
 def test_a_newer_schema_is_refused(database: Database) -> None:
     _set_version(database, "9999")
-    assert _problem(database) == "database: its schema (9999) is newer than this version's (0001): update Tocsin"
+    assert _problem(database) == (
+        f"database: its schema (9999) is newer than this version's ({schema.HEAD}): update Tocsin"
+    )
 
 
 def test_a_newer_schema_is_not_migrated(database: Database) -> None:

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
 from worker.delivery import DeliveryStatus
-from worker.notification import Status
 from worker.store.tables import Delivery, EndpointRow, NotificationRow, RejectedRow, Source
 
-_OPEN = tuple(status.value for status in Status if status not in {Status.RESOLVED, Status.IGNORED, Status.EXPIRED})
+_FOLLOWED = col(NotificationRow.followed).is_(True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,25 @@ class EndpointFate:
 def of_sources(session: Session) -> dict[str, SourceFate]:
     """Every source that was ever configured, by name."""
     total = _by_source(session, NotificationRow)
-    still_open = _by_source(session, NotificationRow, col(NotificationRow.status).in_(_OPEN))
+    still_open = _by_source(session, NotificationRow, _FOLLOWED)
     unfit = _by_source(session, RejectedRow)
     rows = session.exec(select(Source)).all()
     return {
         row.name: SourceFate(row, total.get(row.id, 0), still_open.get(row.id, 0), unfit.get(row.id, 0)) for row in rows
     }
+
+
+def of_source(session: Session, name: str) -> SourceFate:
+    """One source, as it is at this point of the transaction."""
+    query = select(Source).where(col(Source.name) == name).execution_options(populate_existing=True)
+    row = session.exec(query).one()
+    own, unfit = col(NotificationRow.source_id) == row.id, col(RejectedRow.source_id) == row.id
+    return SourceFate(
+        row,
+        _by_source(session, NotificationRow, own).get(row.id, 0),
+        _by_source(session, NotificationRow, own, _FOLLOWED).get(row.id, 0),
+        _by_source(session, RejectedRow, unfit).get(row.id, 0),
+    )
 
 
 def of_endpoints(session: Session) -> dict[str, EndpointFate]:
@@ -59,7 +71,7 @@ def of_endpoints(session: Session) -> dict[str, EndpointFate]:
 
 
 def _by_source(
-    session: Session, model: type[NotificationRow] | type[RejectedRow], *conditions: object
+    session: Session, model: type[NotificationRow] | type[RejectedRow], *conditions: ColumnElement[bool]
 ) -> dict[int | None, int]:
-    query = select(model.source_id, func.count()).where(*conditions).group_by(col(model.source_id))  # type: ignore[arg-type]
+    query = select(model.source_id, func.count()).where(*conditions).group_by(col(model.source_id))
     return dict(session.execute(query).all())

@@ -7,11 +7,12 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
+from sqlalchemy import case, func
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from sqlmodel import Session, col, select
 
 from worker.notification import Normalised, Notification, RejectedItem, Status, rfc3339
-from worker.revision import Known, Revision, notification_id, revise
+from worker.revision import Known, MessageType, Revision, notification_id, revise
 from worker.store.session import upsert as insert
 from worker.store.tables import NotificationRow
 
@@ -84,8 +85,12 @@ def _known_now(revision: Revision) -> Known:
 
 
 def _write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """A row whose time has changed leaves its bucket: it would be missed there."""
     statement = insert(session, NotificationRow)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in _KEPT}
+    moved = statement.excluded["occurred_at"].is_distinct_from(col(NotificationRow.occurred_at))
+    changed["tracked_since"] = func.coalesce(NotificationRow.tracked_since, statement.excluded["tracked_since"])
+    changed["bucket_id"] = case((moved, None), else_=col(NotificationRow.bucket_id))
     session.execute(statement.on_conflict_do_update(index_elements=["source_id", "external_id"], set_=changed), rows)
 
 
@@ -102,13 +107,22 @@ def _row(source_id: int, source: str, revision: Revision, now: datetime) -> dict
         "raw": json.dumps(item.raw),
         "first_seen_at": now,
         "delivered_at": None,
-        "look_again_at": None,
+        "followed": revision.item.open,
+        "tracked_since": _tracked_since(revision, now),
+        "withdrawn_at": None,
         "absences": 0,
-        **{name: getattr(item, name) for name in _COPIED},
+        **{name: getattr(item, name) for name in COPIED},
     }
 
 
-_COPIED = (
+def _tracked_since(revision: Revision, now: datetime) -> datetime:
+    """When it occurred, if that can be. One that was reopened, or is old and read because it changed, begins anew."""
+    occurred_at = revision.item.notification.occurred_at
+    fresh = revision.type is not MessageType.CREATED or revision.item.notification.status is Status.EXPIRED
+    return now if fresh or occurred_at is None else min(occurred_at, now)
+
+
+COPIED = (
     "external_id", "kind", "title", "provider_status", "subject_type", "subject_id", "message", "reason", "occurred_at",
     "updated_at", "expires_at", "read_at", "closed_at", "provider_delivered_at", "correlation_id",
 )  # fmt: skip

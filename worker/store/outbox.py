@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid4
 
-from sqlalchemy import update
+from sqlalchemy import exists, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from worker.delivery import DeliveryStatus, Trigger
@@ -18,16 +20,21 @@ from worker.store.tables import Delivery, EndpointRow, Message
 
 BEFORE_START = "before start_at"
 DISABLED = "endpoint disabled"
+BACKFILL = "backfill"
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The source that revisions come from, as far as messages tell of it."""
+    """The source that revisions come from, as far as messages tell of it.
+
+    `silent`: the external ids that a backfill stores without telling of them.
+    """
 
     source_id: int
     source: str
     provider: str
     start_at: datetime | None
+    silent: frozenset[str] = frozenset()
 
 
 def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[Interest], now: datetime) -> int:
@@ -49,6 +56,41 @@ def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[In
         if interest.endpoint in endpoints and not unwanted(interest, _topic(stream, revision))
     ]
     return _owe(session, rows, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An operational message, sealed: what it tells of is no notification."""
+
+    type: MessageType
+    source_id: int | None
+    body: bytes
+
+
+def owe_notice(session: Session, notice: Notice, endpoints: Sequence[str], now: datetime) -> int:
+    """Keep the message, and owe it to these endpoints. Returns the deliveries now due."""
+    message = Message(
+        id=f"msg_{uuid4().hex}", type=notice.type.value, source_id=notice.source_id, revision=1, body=notice.body,
+        created_at=now,
+    )  # fmt: skip
+    session.add(message)
+    session.flush()
+    rows = [_owed(message, endpoint, now) for endpoint in _endpoints(session, endpoints).values()]
+    return _owe(session, rows, now)
+
+
+def _owed(message: Message, endpoint: EndpointRow, now: datetime) -> dict[str, Any]:
+    return {
+        "message_id": message.id,
+        "endpoint_id": endpoint.id,
+        "notification_id": None,
+        "revision": message.revision,
+        "status": (DeliveryStatus.SKIPPED if endpoint.disabled_at else DeliveryStatus.PENDING).value,
+        "reason": DISABLED if endpoint.disabled_at else None,
+        "trigger": Trigger.FIRST.value,
+        "next_attempt_at": None if endpoint.disabled_at else now,
+        "created_at": now,
+    }
 
 
 def _owe(session: Session, rows: Sequence[dict[str, Any]], now: datetime) -> int:
@@ -117,6 +159,8 @@ def _delivery(stream: Stream, revision: Revision, endpoint: EndpointRow, now: da
 
 
 def _skipped_because(stream: Stream, revision: Revision, endpoint: EndpointRow) -> str | None:
+    if revision.item.notification.external_id in stream.silent:
+        return BACKFILL
     occurred_at = revision.item.notification.occurred_at
     if revision.type is MessageType.CREATED and stream.start_at and occurred_at and occurred_at < stream.start_at:
         return BEFORE_START
@@ -140,3 +184,25 @@ def redeliver(session: Session, delivery_ids: Sequence[int], now: datetime) -> l
         .returning(col(Delivery.id))
     )  # fmt: skip
     return sorted(identity for identity in session.execute(again).scalars() if identity)
+
+
+def owe_after_all(session: Session, notification_ids: Sequence[UUID], now: datetime) -> int:
+    """Owe what was skipped of these for lying in the past, as a backfill is asked to. Returns the deliveries now due.
+
+    Not where a later revision was owed meanwhile: an older one never arrives after it.
+    """
+    later = aliased(Delivery)
+    overtaken = exists().where(
+        col(later.notification_id) == Delivery.notification_id,
+        col(later.endpoint_id) == Delivery.endpoint_id,
+        col(later.revision) > Delivery.revision,
+        col(later.status) != DeliveryStatus.SKIPPED.value,
+    )
+    skipped = select(Delivery.id).where(
+        col(Delivery.notification_id).in_(notification_ids),
+        col(Delivery.status) == DeliveryStatus.SKIPPED.value,
+        col(Delivery.reason).in_([BEFORE_START, BACKFILL]),
+        ~overtaken,
+    )
+    owed = [identity for identity in session.exec(skipped) if identity]
+    return len(redeliver(session, owed, now)) if owed else 0

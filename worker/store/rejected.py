@@ -29,11 +29,15 @@ def keep(session: Session, source_id: int, rejected: Iterable[RejectedItem], now
     )
 
 
-def of_source(session: Session, source_id: int) -> Sequence[RejectedRow]:
-    """All that is kept of one source, oldest first."""
-    return session.exec(
-        select(RejectedRow).where(col(RejectedRow.source_id) == source_id).order_by(col(RejectedRow.id))
-    ).all()
+def ids_of(session: Session, source_id: int) -> Sequence[int]:
+    """The ids of all that is kept of one source, oldest first."""
+    kept = select(RejectedRow.id).where(col(RejectedRow.source_id) == source_id).order_by(col(RejectedRow.id))
+    return [found for found in session.exec(kept) if found is not None]
+
+
+def those(session: Session, ids: Sequence[int]) -> Sequence[RejectedRow]:
+    """These, as far as they are still kept, oldest first."""
+    return session.exec(select(RejectedRow).where(col(RejectedRow.id).in_(ids)).order_by(col(RejectedRow.id))).all()
 
 
 def forget(session: Session, ids: Iterable[int]) -> None:

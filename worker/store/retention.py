@@ -1,4 +1,4 @@
-"""Retention: what is closed, delivered and old goes, in small batches (INTERFACE, section 1, [retention])."""
+"""Retention: what is closed or gone, delivered and old goes, in small batches (INTERFACE, section 1, [retention])."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,12 +8,10 @@ from sqlalchemy import ColumnElement, delete, exists
 from sqlmodel import Session, col, select
 
 from worker.delivery import DeliveryStatus
-from worker.notification import Status
 from worker.store.session import Database
 from worker.store.tables import Attempt, Delivery, Message, NotificationRow, PollRun
 
 _BATCH = 500
-_CLOSED = tuple(status.value for status in (Status.RESOLVED, Status.IGNORED, Status.EXPIRED))
 
 
 def prune(database: Database, notifications_before: datetime, attempts_before: datetime) -> dict[str, int]:
@@ -49,7 +47,7 @@ def _old(session: Session, model: type[Attempt] | type[PollRun], old: Any) -> in
 def _old_notifications(session: Session, before: datetime) -> int:
     row = NotificationRow
     waits = exists().where(col(Delivery.notification_id) == col(row.id), _kept())
-    old = select(row.id).where(col(row.first_seen_at) < before, col(row.status).in_(_CLOSED), ~waits)
+    old = select(row.id).where(col(row.first_seen_at) < before, ~col(row.followed), ~waits)
     ids = session.exec(old.order_by(col(row.first_seen_at)).limit(_BATCH)).all()
     _delete_messages(session, col(Message.notification_id).in_(ids))
     session.execute(delete(row).where(col(row.id).in_(ids)))

@@ -10,8 +10,9 @@ from sqlmodel import Session, col, select
 
 from worker.errors import LeaseLost
 from worker.progress import Checkpoint, PollSummary
-from worker.provider import Window
-from worker.store.session import storable, upsert
+from worker.provider import Validators, Window
+from worker.store import said
+from worker.store.session import storable
 from worker.store.tables import PollRun, Source
 
 LEASE_FOR = timedelta(seconds=60)
@@ -34,50 +35,48 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """What follows from a failed poll: when it is tried again, or why the source is paused."""
+    """What follows from a poll that did not end well: when it is tried again, or why the source is paused.
+
+    `failed`: false where it was only told to wait.
+    """
 
     reason: str
     next_poll_at: datetime
     paused: bool = False
-
-
-def register(session: Session, name: str, provider: str, start_at: datetime | None, now: datetime) -> None:
-    """Make the source known, once; what was decided then (`start_at`) stays. It is due at once (CLARIFICATIONS, 11)."""
-    row = {"name": name, "provider": provider, "created_at": now, "start_at": start_at, "next_poll_at": now}
-    session.execute(upsert(session, Source).values(**row).on_conflict_do_nothing(index_elements=["name"]))
+    failed: bool = True
 
 
 def queue_due(session: Session, names: Sequence[str], now: datetime) -> list[str]:
     """The sources of these that are due and not on their way to a worker; from here on they are, for ten seconds."""
-    due = (
-        update(Source)
-        .where(
-            col(Source.name).in_(names),
-            col(Source.paused_at).is_(None),
-            col(Source.next_poll_at) <= now,
-            or_(col(Source.queued_until).is_(None), col(Source.queued_until) <= now),
-            or_(col(Source.lease_until).is_(None), col(Source.lease_until) <= now),
-        )
-        .values(queued_until=now + _QUEUED_FOR)
-        .returning(col(Source.name))
+    due = select(Source.id).where(
+        col(Source.name).in_(names),
+        col(Source.paused_at).is_(None),
+        col(Source.next_poll_at) <= now,
+        or_(col(Source.queued_until).is_(None), col(Source.queued_until) <= now),
+        or_(col(Source.lease_until).is_(None), col(Source.lease_until) <= now),
     )
-    return sorted(session.execute(due).scalars())
+    free = due.with_for_update(skip_locked=True)  # who holds one is about to poll it, or to queue it
+    queued = update(Source).where(col(Source.id).in_(free)).values(queued_until=now + _QUEUED_FOR)
+    return sorted(session.execute(queued.returning(col(Source.name))).scalars())
 
 
-def unqueue(session: Session, names: Sequence[str]) -> None:
-    """None of these is on its way any more: the queue is lost. Those that are due are sent again by the next tick."""
-    session.execute(update(Source).where(col(Source.name).in_(names)).values(queued_until=None))
+def unqueue(session: Session) -> None:
+    """No source is on its way any more: the queue is lost. Those that are due are sent again by the next tick."""
+    session.execute(update(Source).where(col(Source.queued_until).is_not(None)).values(queued_until=None))
 
 
-def acquire(session: Session, name: str, now: datetime, *, only_due: bool) -> Lease | None:
-    """The lease, if nobody has it; with it a row in the ledger. None: taken, paused, or (`only_due`) not due."""
+def acquire(session: Session, name: str, now: datetime, *, only_due: bool, polls: bool = True) -> Lease | None:
+    """The lease, if nobody has it; with it a row in the ledger. None: taken, paused, or (`only_due`) not due.
+
+    `polls`: false where the provider is not asked, so that it doesn't count as a poll.
+    """
     token = uuid4().hex
     taken = update(Source).where(
         col(Source.name) == name, or_(col(Source.lease_until).is_(None), col(Source.lease_until) <= now)
     )
     if only_due:
         taken = taken.where(col(Source.paused_at).is_(None), col(Source.next_poll_at) <= now)
-    values = {"lease_token": token, "lease_until": now + LEASE_FOR, "last_poll_at": now}
+    values = {"lease_token": token, "lease_until": now + LEASE_FOR, **({"last_poll_at": now} if polls else {})}
     source_id = session.execute(taken.values(**values).returning(col(Source.id))).scalar()
     if source_id is None:
         return None
@@ -90,7 +89,7 @@ def acquire(session: Session, name: str, now: datetime, *, only_due: bool) -> Le
         source=source.name,
         token=token,
         start_at=source.start_at,
-        checkpoint=Checkpoint(source.high_water, timedelta(seconds=source.clock_offset_s), source.covered_until),
+        checkpoint=_checkpoint(source),
         failures=source.failures,
         poll_run_id=run.id or 0,
         acquired_at=now,
@@ -111,34 +110,60 @@ def advance(session: Session, lease: Lease, checkpoint: Checkpoint, now: datetim
         high_water=checkpoint.high_water,
         clock_offset_s=checkpoint.clock_offset.total_seconds(),
         covered_until=checkpoint.covered_until,
+        etag=checkpoint.validators.etag if checkpoint.validators else None,
+        last_modified=checkpoint.validators.last_modified if checkpoint.validators else None,
+        newest_id=checkpoint.newest_id,
     )
 
 
-def settle(session: Session, lease: Lease, next_poll_at: datetime, now: datetime) -> None:
+def caught_up(session: Session, lease: Lease, changes_until: datetime, now: datetime) -> None:
+    """Commit up to when the provider was asked for later changes. Raises LeaseLost."""
+    _under_lease(session, lease, now, changes_until=changes_until)
+
+
+def settle(session: Session, lease: Lease, next_poll_at: datetime, now: datetime) -> bool:
     """The poll is over, and was good: give the lease back and say when the next is due. Raises LeaseLost.
 
-    A paused source, polled by hand, stays paused, and why.
+    A paused source, polled by hand, stays paused, and why. True: it was said to fail, and that it has recovered is yet
+    to be said, in this commit.
     """
+    said_failing_at, paused_at = said.so_far(session, lease.source_id)
     _under_lease(
         session, lease, now, lease_until=None, lease_token=None, next_poll_at=next_poll_at, queued_until=None,
         failures=0, failing_since=None, reason=_unless_paused(None),
+        said_failing_at=said_failing_at if paused_at else None,
     )  # fmt: skip
+    return said_failing_at is not None and paused_at is None
 
 
-def set_back(session: Session, lease: Lease, setback: Setback, now: datetime) -> None:
-    """The poll is over, and failed: give the lease back, with what follows; a pause stays. Raises LeaseLost."""
+def set_back(session: Session, lease: Lease, setback: Setback, now: datetime) -> bool:
+    """The poll is over, and failed: give the lease back, with what follows; a pause stays. Raises LeaseLost.
+
+    True: that is news, and yet to be said, in this commit: it didn't fail before, or is paused from now on.
+    """
+    said_failing_at, paused_at = said.so_far(session, lease.source_id)
+    news = setback.failed and paused_at is None and (said_failing_at is None or setback.paused)
     since = session.exec(select(Source.failing_since).where(col(Source.id) == lease.source_id)).one()
     _under_lease(
         session, lease, now, lease_until=None, lease_token=None, queued_until=None, next_poll_at=setback.next_poll_at,
-        failures=lease.failures + 1, failing_since=since or now, reason=_unless_paused(storable(setback.reason)),
+        failures=lease.failures + setback.failed, failing_since=since or (now if setback.failed else None),
+        reason=_unless_paused(storable(setback.reason)),
         paused_at=func.coalesce(Source.paused_at, now if setback.paused else None),
+        said_failing_at=now if news else said_failing_at,
     )  # fmt: skip
+    return news
 
 
 def put_back(session: Session, token: str) -> None:
     """Give a lease back unfinished, as when a process is told to end: the source is due as before."""
     given = update(Source).where(col(Source.lease_token) == token)
     session.execute(given.values(lease_until=None, lease_token=None, queued_until=None))
+
+
+def complete_until(session: Session, lease: Lease) -> datetime:
+    """The instant up to which the source is complete; when it was first seen, if it never was."""
+    row = session.exec(select(Source).where(col(Source.id) == lease.source_id)).one()
+    return row.covered_until or row.created_at
 
 
 def record_window(session: Session, run_id: int, window: Window) -> None:
@@ -175,6 +200,18 @@ def resume(session: Session, name: str, now: datetime) -> bool:
 
 def _unless_paused(reason: str | None) -> ColumnElement[str | None]:
     return case((col(Source.paused_at).is_(None), reason), else_=col(Source.reason))
+
+
+def _checkpoint(source: Source) -> Checkpoint:
+    known_by = Validators(source.etag, source.last_modified)
+    return Checkpoint(
+        high_water=source.high_water,
+        clock_offset=timedelta(seconds=source.clock_offset_s),
+        covered_until=source.covered_until,
+        validators=known_by if source.etag or source.last_modified else None,
+        newest_id=source.newest_id,
+        changes_until=source.changes_until,
+    )
 
 
 def _under_lease(session: Session, lease: Lease, now: datetime, **values: object) -> None:

@@ -12,13 +12,14 @@ from sqlmodel import SQLModel, col, select
 
 from tests.fakes import ScriptedProvider, answered
 from worker.delivery import Attempted, Due, Outcome
+from worker.intake import normalise_all
 from worker.interest import Interest
-from worker.poll import normalise_all
 from worker.settings import Rate
-from worker.store import claims, endpoints, notifications, outbox, recording, sources
+from worker.store import claims, endpoints, notifications, outbox, recording, roster
 from worker.store.claims import Allowance
 from worker.store.notifications import Stored
 from worker.store.outbox import Stream
+from worker.store.roster import Configured
 from worker.store.session import Database
 from worker.store.tables import Delivery, EndpointRow, Source
 from worker.webhooks.verdict import Policy, judge
@@ -39,7 +40,8 @@ class Desk:
 
     def source(self, name: str = "books", start_at: datetime | None = None) -> int:
         with self.database.transaction() as session:
-            sources.register(session, name, "scripted", start_at, self.now)
+            told = Configured(name=name, provider="scripted", start_at=start_at, schedule="every 5m", moment=self.now)
+            roster.register(session, [told], self.now)
         with self.database.reading() as session:
             return session.exec(select(Source.id).where(Source.name == name)).one() or 0
 

@@ -5,7 +5,8 @@ import pytest
 
 from tests.fakes import AT
 from tests.integration.store.desk import Desk
-from worker.store import sources
+from worker.store import roster, sources
+from worker.store.roster import Configured
 from worker.store.sources import LEASE_FOR, Lease
 from worker.store.tables import Source
 
@@ -29,6 +30,10 @@ def _queue(desk: Desk, *names: str) -> list[str]:
         return sources.queue_due(session, names or ["books"], desk.now)
 
 
+def _configured(name: str) -> Configured:
+    return Configured(name=name, provider="scripted", start_at=None, schedule="every 5m", moment=AT)
+
+
 def _pause(desk: Desk) -> bool:
     with desk.database.transaction() as session:
         return sources.pause(session, "books", "the owner is away", desk.now)
@@ -43,7 +48,7 @@ def test_a_source_is_queued_once_in_ten_seconds(desk: Desk) -> None:
 def test_what_the_queue_lost_is_queued_again(desk: Desk) -> None:
     _queue(desk)
     with desk.database.transaction() as session:
-        sources.unqueue(session, ["books"])
+        sources.unqueue(session)
     assert _queue(desk) == ["books"]
 
 
@@ -95,6 +100,5 @@ def test_what_was_decided_about_a_source_stays(desk: Desk) -> None:
 def test_a_thousand_sources_are_queued_in_one_statement(desk: Desk) -> None:
     names = [f"s{number}" for number in Random(1).sample(range(1000), 1000)]
     with desk.database.transaction() as session:
-        for name in names:
-            sources.register(session, name, "scripted", None, AT)
+        roster.register(session, [_configured(name) for name in names], AT)
     assert _queue(desk, *names) == sorted(names)

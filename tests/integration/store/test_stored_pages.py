@@ -186,7 +186,7 @@ def test_what_was_normalised_after_all_is_forgotten(desk: Desk) -> None:
     _keep(desk, 1, "no object")
     (kept, _) = _keep(desk, 2, "no object")
     with desk.database.transaction() as session:
-        assert [row.raw for row in rejected.of_source(session, 1)] == ["1", "2"]
+        assert [row.raw for row in rejected.those(session, rejected.ids_of(session, 1))] == ["1", "2"]
         rejected.forget(session, [kept.id or 0])
     assert [row.raw for row in desk.rows(RejectedRow)] == ["2"]
 
