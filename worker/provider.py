@@ -1,7 +1,7 @@
 """What a provider is: a contract, pages of items, a mapping (POLLING, section 1)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, ClassVar, Protocol
@@ -16,6 +16,7 @@ class Paging(Enum):
     OFFSET = "offset"
     PAGE_NUMBER = "page number"
     CURSOR = "cursor"
+    NONE = "none"
 
 
 class Order(Enum):
@@ -40,7 +41,9 @@ class Contract:
 
     `grain` is the coarser of the time format sent and the precision stored: a window is widened by it.
     `later_changes` names the filters by which changes of older rows can be asked for; `volatile` the top-level members
-    of an item whose change alone is no update.
+    of an item whose change alone is no update. `drifts`: rows that vanish move those after them to earlier pages, also
+    where a page is found by a link. `from_id`: it can be asked for what follows an id, so a pass begins at
+    `Window.after_id`; such ids are good for `keep_for` (None: for ever).
     """
 
     paging: Paging
@@ -57,14 +60,45 @@ class Contract:
     closed: frozenset[Status] = frozenset({Status.RESOLVED, Status.IGNORED})
     later_changes: tuple[str, ...] = ()
     volatile: frozenset[str] = frozenset()
+    drifts: bool = True
+    from_id: bool = False
+    keep_for: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What an answer is known by, byte for byte: asked with them, an API may say that nothing has changed since."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(slots=True)
+class Answered:
+    """What a pass was answered so far, request by request, so that one that is cut short can be gone on with.
+
+    It is given the same again for the same requests, without asking. `pages`: how many pages of it are stored;
+    `whole`: nothing is left out, as it is where it became too much to be kept.
+    """
+
+    readings: list[Any] = field(default_factory=list)
+    pages: int = 0
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time asked for, both ends already widened by one grain; None: from the beginning, or without an end."""
+    """The time asked for, both ends already widened by one grain; None: from the beginning, or without an end.
+
+    `validators` are sent with the first request of the pass, and with no other. `after_id`: the last id of the last
+    complete pass, for an API that is read by ids. `answered`: what is kept of the answers, if anything is to be.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
+    validators: Validators | None = None
+    after_id: str | None = None
+    answered: Answered | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +106,22 @@ class Page:
     """One response. `last`: the provider says that nothing follows. `items` may hold anything that JSON can.
 
     `repairs` counts the rows' jumps that paging mended to get here; `server_date` is the answer's `Date` header.
+    `total`: how many rows the provider says that it has of what was asked for; it may well be wrong.
+    `validators` are those of the pass's first answer. They stand on the last page, and only where that answer
+    being unchanged means that there is nothing new to read. `not_before`: the provider asks to be
+    left alone until then, by our clock. `newest_id`, where the contract says `from_id`: everything up to this id has
+    been given with this page and those before it, and nothing older is expected to appear; it may be kept in the same
+    commit. None: keep what is known.
     """
 
     items: Sequence[Any]
     last: bool
     server_date: datetime | None = None
     repairs: int = 0
+    total: int | None = None
+    validators: Validators | None = None
+    not_before: datetime | None = None
+    newest_id: str | None = None
 
 
 class Provider(Protocol):
@@ -91,6 +135,9 @@ class Provider(Protocol):
 
     def pages(self, window: Window) -> Iterator[Page]:
         """Every page of the window; the last one says so. May repeat rows, never leaves one out that stayed."""
+
+    def changes(self, change: str, since: datetime) -> Iterator[Page]:
+        """Every page of the rows that this happened to since; `change` is one of the contract's `later_changes`."""
 
     def fetch(self, external_id: str) -> Item | None:
         """One item as it is now, or None where the provider no longer has it. Only where the contract says `by_id`."""

@@ -1,5 +1,6 @@
 """Secrets at rest: sealed with the Fernet keys of TOCSIN_KEY (DELIVERY, section 2)."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ class Vault:
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = MultiFernet([Fernet(key) for key in keys])
+        self._pepper = hashlib.sha256(keys[0].encode()).digest()
 
     def seal(self, text: str) -> str:
         """The text, encrypted."""
@@ -27,6 +29,11 @@ class Vault:
             return self._keys.decrypt(sealed).decode()
         except InvalidToken:
             raise ConfigurationError(["key: a stored secret was sealed with another key; add that key too"]) from None
+
+    def fingerprint(self, secret: str) -> str:
+        """What tells a secret from others where others may see it; without our key, nothing can be made of it."""
+        written = secret.encode(errors="surrogatepass")
+        return hashlib.blake2b(written, key=self._pepper, digest_size=16).hexdigest()
 
 
 def own_key(database: Path) -> str:

@@ -87,6 +87,12 @@ def test_what_is_further_ahead_than_the_grace_does_not_count(ahead: timedelta, c
     assert step.checkpoint.high_water == (AT + ahead if counts else None)
 
 
+def test_what_was_made_since_the_pass_began_moves_no_mark() -> None:
+    step = _begin(checkpoint=Checkpoint()).after(_page(), [_row("a", AT)], (), AT)
+    later = AT + 20 * MINUTE
+    assert step.after(_page(last=True), [_row("b", later)], (), later).checkpoint.high_water == AT
+
+
 def test_the_future_is_told_by_the_providers_clock() -> None:
     step = _begin(checkpoint=Checkpoint(clock_offset=MINUTE))
     assert step.after(_page(last=True), [_row("a", AT + MINUTE)], (), AT).checkpoint.high_water == AT + MINUTE

@@ -10,8 +10,8 @@ from worker.rest.trail import Key, Reading, Trail, nothing_more
 Tie = Callable[[Any], Hashable]
 """What rows are ordered by, where rows that are equal in it may come in any order."""
 
-_FAR = 4
-"""Pages: further than rows are inserted between two requests."""
+_FAR, _FAR_ROWS = 4, 100
+"""Pages, and rows, whichever are more: further than rows are inserted between two requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,11 @@ class _Walk:
         page = self._trail.page(reading)
         ahead, self._ahead = self._ahead, None
         adjacent = ahead is not None and len(spot.rows) == 1 and spot.end == ahead.offset
+        repeated = self._before is not None and self._repeated(self._before, spot)
         self.ended = (
             not spot.rows
             or (adjacent and ahead is not None and not ahead.rows)
-            or (self._anchored and not page.items and self._whole(spot, reading))
+            or (self._anchored and not page.items and not repeated and self._whole(spot, reading))
         )
         self._sure = len(spot.rows) == 1 and (self._anchored or self._whole(spot, reading))
         if adjacent and ahead is not None and not self.ended:
@@ -110,7 +111,7 @@ class _Walk:
 
     def _forward(self, spot: _Spot) -> None:
         if self._suspect is not None:
-            self._offset = spot.end + _FAR * self._widest
+            self._offset = spot.end + max(_FAR * self._widest, _FAR_ROWS)
             return
         self._offset = spot.offset + max(1, self._anchor(spot.rows))
         self._anchored, self._bridged = self._offset < spot.end, self._offset == spot.end

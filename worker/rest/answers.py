@@ -3,26 +3,32 @@
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from worker.errors import AuthFailed, ContractBroken, ProviderError, RateLimited, Unavailable
-from worker.rest.reading import member, text
+from worker.provider import Validators
+from worker.rest.manners import LONGEST_REST, not_before, retry_after, used_up_for, validators
+from worker.rest.reading import http_date, member, text
 
 LONGEST_REASON = 300
 """Characters of a provider's own error text that are passed on."""
 
 GONE = frozenset({404, 410})
+NOT_MODIFIED = 304
+
+BackAt = Callable[[Any], datetime | None]
+"""What a provider's own error body, as JSON, says about when it is back; by the provider's clock."""
 
 _DIGITS_OF_A_NUMBER = 4000
 _OK = range(200, 300)
 _REDIRECT = range(300, 400)
 _SERVER_ERROR = range(500, 600)
+_FORBIDDEN = 403
 _UNAVAILABLE = 503
 _ERRORS: Mapping[int, type[ProviderError]] = {
     401: AuthFailed,
@@ -54,12 +60,21 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer. `json` is None where the body is empty; `server_date` is its `Date` header."""
+    """A successful answer. `json` is None where the body is empty; `server_date` is its `Date` header.
+
+    `not_modified`: it is what the validators that were sent stand for, and has no body. `validators`: what it is known
+    by. `not_before`: the provider asks to be left alone until then, by our clock; `used_up_until`: nothing is left of a
+    limit until then.
+    """
 
     status: int
     json: Any = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     server_date: datetime | None
+    not_modified: bool = False
+    validators: Validators | None = None
+    not_before: datetime | None = None
+    used_up_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +85,74 @@ class Complaint:
     reason: str
 
 
-def understood(raw: Raw, now: datetime) -> Answer:
+def says_nothing(_: Any) -> datetime | None:
+    """Of a provider whose errors don't say when it is back."""
+    return None
+
+
+def understood(raw: Raw, now: datetime, back_at: BackAt = says_nothing) -> Answer:
     """The answer, if it is one; raises the ProviderError that its status means, and ContractBroken for no JSON."""
     if raw.status not in _OK:
-        refuse(raw, now)
-    return Answer(raw.status, decoded(raw.body), raw.headers, http_date(raw.headers.get("date")))
+        refuse(raw, now, back_at)
+    return _answer(raw, decoded(raw.body), now)
 
 
-def refuse(raw: Raw, now: datetime) -> NoReturn:
+def unchanged(raw: Raw, sent: Validators, now: datetime) -> Answer:
+    """The answer that a 304 is to a request with validators: these stay what it is known by."""
+    return replace(_answer(raw, None, now), not_modified=True, validators=sent)
+
+
+def refuse(raw: Raw, now: datetime, back_at: BackAt = says_nothing) -> NoReturn:
     """Raises the error that a status other than 2xx means (POLLING, section 5)."""
     if raw.status in _REDIRECT:
         raise ContractBroken(f"It redirects to {_host(raw.headers.get('location', ''))}; redirects are not followed.")
     told = complaint(raw.body)
     detail = f"It answered {raw.status}{': ' if told.reason else ''}{told.reason}"
-    wait = retry_after(raw.headers.get("retry-after"), now)
+    wait = _wait(raw, now, back_at)
     error = Unavailable if raw.status in _SERVER_ERROR else _ERRORS.get(raw.status)
-    if error is RateLimited or (raw.status == _UNAVAILABLE and wait is not None):
+    if error is RateLimited or (wait is not None and raw.status in {_FORBIDDEN, _UNAVAILABLE}):
         raise RateLimited(detail, wait)
     if error is not None:
         raise error(detail)
     raise Refused(detail, raw.status, told.kind)
+
+
+def _answer(raw: Raw, json: Any, now: datetime) -> Answer:
+    used_up = used_up_for(raw.headers, now)
+    return Answer(
+        raw.status,
+        json,
+        raw.headers,
+        http_date(raw.headers.get("date")),
+        validators=validators(raw.headers),
+        not_before=not_before(raw.headers, now),
+        used_up_until=None if used_up is None else now + used_up,
+    )
+
+
+def _wait(raw: Raw, now: datetime, back_at: BackAt) -> timedelta | None:
+    """How long a refusal asks us to wait: by `Retry-After`, else by a limit that is used up, else in its body's words.
+
+    A 403 that says so is a limit as well, and no matter of credentials (GitHub).
+    """
+    wait = retry_after(raw.headers.get("retry-after"), now)
+    if wait is None:
+        wait = used_up_for(raw.headers, now)
+    if wait is None and raw.status == _UNAVAILABLE:
+        wait = _until(back_at(_told(raw.body)), http_date(raw.headers.get("date")) or now)
+    return wait
+
+
+def _until(moment: datetime | None, now: datetime) -> timedelta | None:
+    return None if moment is None or moment <= now else min(moment - now, LONGEST_REST)
+
+
+def _told(body: bytes) -> Any:
+    """An error's body as JSON; None where it is none."""
+    try:
+        return decoded(body)
+    except ContractBroken:
+        return None
 
 
 def decoded(body: bytes) -> Any:
@@ -111,32 +174,9 @@ def complaint(body: bytes) -> Complaint:
     `{type, message, violations}` · `{errors: [{title, detail}]}` · `{error: {type, message}}` · OAuth's
     `{error, error_description}` · `{title, detail}` (PROVIDERS, sections 1.9, 2.9, 3.9).
     """
-    try:
-        value = decoded(body)
-    except ContractBroken:
-        value = None
-    said = _said(value) or Complaint(None, re.sub(r"<[^>]*>", " ", body[:4096].decode(errors="replace")))
+    said = _said(_told(body)) or Complaint(None, re.sub(r"<[^>]*>", " ", body[:4096].decode(errors="replace")))
     reason = " ".join(said.reason.split())
     return Complaint(said.kind, reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…")
-
-
-def retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """The wait that `Retry-After` asks for, as seconds or as a date; None where it asks for none that can be read."""
-    if value is None:
-        return None
-    if re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
-        return timedelta(seconds=int(value))
-    date = http_date(value)
-    return None if date is None else max(date - now, timedelta())
-
-
-def http_date(value: str | None) -> datetime | None:
-    """A `Date` header as a UTC instant; None where it is absent or no date."""
-    try:
-        read = parsedate_to_datetime(value or "")
-        return read.replace(tzinfo=read.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _said(value: object) -> Complaint | None:

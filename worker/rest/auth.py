@@ -22,6 +22,10 @@ class Auth(AuthBase):
         """What must never be shown, even where a provider's error text repeats it."""
         return ()
 
+    def identity(self) -> str:
+        """What tells these credentials from others, for as long as they are configured. A secret: only to be hashed."""
+        return ""
+
     def close(self) -> None:
         """Close what fetching credentials keeps open."""
 
@@ -32,6 +36,7 @@ class Header(Auth):
     def __init__(self, scheme: str, credentials: str, *parts: str) -> None:
         self._header = f"{scheme} {credentials}".encode(errors="surrogateescape")
         self._secrets = (credentials, *parts)
+        self._identity = f"{scheme} {credentials}"
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """The request with its `Authorization` header."""
@@ -41,6 +46,10 @@ class Header(Auth):
     def secrets(self) -> Iterable[str]:
         """The credentials, and what they are made of."""
         return self._secrets
+
+    def identity(self) -> str:
+        """The credentials themselves."""
+        return self._identity
 
 
 class ApiKey(Header):
@@ -63,3 +72,23 @@ class Basic(Header):
     def __init__(self, username: str, password: str) -> None:
         pair = f"{username}:{password}".encode(errors="surrogateescape")
         super().__init__("Basic", base64.b64encode(pair).decode(), username, password)
+
+
+class Named(Auth):
+    """A header of the API's own that holds a token, such as `X-Api-Key`; `prefix` stands before the token."""
+
+    def __init__(self, header: str, prefix: str, token: str) -> None:
+        self._name, self._value, self._token = header, f"{prefix}{token}", token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """The request with the header."""
+        request.headers[self._name] = self._value.encode(errors="surrogateescape")  # type: ignore[assignment]  # as above
+        return request
+
+    def secrets(self) -> Iterable[str]:
+        """The token."""
+        return (self._token,)
+
+    def identity(self) -> str:
+        """The header as it is sent."""
+        return f"{self._name}: {self._value}"

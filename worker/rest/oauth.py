@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from uuid import uuid4
 import jwt
 from requests import PreparedRequest
 
-from worker.errors import AuthFailed, ContractBroken, ProviderError
+from worker.errors import AuthFailed, ContractBroken, ProviderError, Unavailable
 from worker.rest.answers import Answer, Refused, understood
 from worker.rest.auth import Auth
 from worker.rest.client import concealed
@@ -24,6 +25,7 @@ _ASSERTION_LIFE = timedelta(minutes=5)
 _UNSTATED_LIFE = timedelta(minutes=5)
 _LONGEST_LIFE = timedelta(days=1)
 _RENEWED_AT = 0.75
+_GLANCES, _BETWEEN_GLANCES_S = 40, 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,10 @@ class PrivateKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What is asked of a token endpoint, and by whom (CLARIFICATIONS, 4). The last three are form fields."""
+    """What is asked of a token endpoint, and by whom (CLARIFICATIONS, 4).
+
+    `audience`, `resource` and `scope` are form fields; `headers` are the source's own.
+    """
 
     token_url: str
     client_id: str
@@ -79,6 +84,7 @@ class Grant:
     audience: str | None = None
     resource: str | None = None
     scope: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def form(self, now: datetime) -> dict[str, str]:
         """The request's form. Raises AuthFailed when the key can't sign."""
@@ -96,44 +102,86 @@ class Grant:
 class ClientCredentials(Auth):
     """A bearer token that is fetched, kept, and renewed at three quarters of its life, or once when it is refused.
 
+    It is fetched once for all that share `tokens`: while one fetches, the others use the old token as long as it lasts,
+    or else look now and then whether the new one is there, ten seconds at most.
     A request raises, besides its own errors, those of the token endpoint: AuthFailed when it refuses the client.
     """
 
-    def __init__(self, grant: Grant, wire: Wire, clock: Callable[[], datetime], tokens: TokenCache) -> None:
-        self._grant, self._wire, self._clock, self._tokens = grant, wire, clock, tokens
+    def __init__(
+        self,
+        grant: Grant,
+        wire: Wire,
+        clock: Callable[[], datetime],
+        tokens: TokenCache,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._grant, self._wire, self._clock, self._tokens, self._sleep = grant, wire, clock, tokens, sleep
         self._lock = Lock()
-        self._sent: str | None = None
+        self._sent: Token | None = None
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """The request with a token that is not about to end."""
         with self._lock:
-            token = self._tokens.get(self._grant.key)
-            if token is None or self._clock() >= token.renew_at:
-                token = self._fetch()
-            self._sent = token.value
-        request.headers["Authorization"] = f"Bearer {token.value}"
+            if self._sent is None or not self._is_young(self._sent):
+                self._sent = self._obtained(self._is_young, spare=lambda token: token.lasts(self._clock()))
+            request.headers["Authorization"] = f"Bearer {self._sent.value}"
         return request
 
     def renew(self) -> bool:
-        """Fetch another token, unless another than the refused one is here already. There is always one more to try."""
+        """Have another token, fetched unless another than the refused one is here. There is always one more to try."""
         with self._lock:
-            kept = self._tokens.get(self._grant.key)
-            if kept is None or kept.value == self._sent:
-                self._fetch()
+            refused = self._sent.value if self._sent else None
+            self._sent = self._obtained(lambda token: token.value != refused)
         return True
+
+    def identity(self) -> str:
+        """Who asks, and for what; the token itself changes."""
+        return self._grant.key
 
     def secrets(self) -> Iterable[str]:
         """The token and the shared secret."""
         proof = self._grant.proof
-        return [*([self._sent] if self._sent else []), *([proof.secret] if isinstance(proof, SharedSecret) else [])]
+        return [
+            *([self._sent.value] if self._sent else []),
+            *([proof.secret] if isinstance(proof, SharedSecret) else []),
+        ]
 
     def close(self) -> None:
         """Close the connection to the token endpoint."""
         self._wire.close()
 
+    def _is_young(self, token: Token) -> bool:
+        return self._clock() < token.renew_at
+
+    def _obtained(self, wanted: Callable[[Token], bool], spare: Callable[[Token], bool] = lambda _: False) -> Token:
+        """A token as wanted: kept, or fetched. A spare one will do while another fetches one.
+
+        Raises Unavailable when another takes too long to fetch it.
+        """
+        for glance in range(_GLANCES):
+            if glance:
+                self._sleep(_BETWEEN_GLANCES_S)
+            kept = self._tokens.get(self._grant.key)
+            if kept and wanted(kept):
+                return kept
+            claim = self._tokens.claim(self._grant.key)
+            if claim:
+                return self._claimed(claim, wanted)
+            if kept and spare(kept):
+                return kept
+        raise Unavailable("The token endpoint: another worker has been asking it for long.")
+
+    def _claimed(self, claim: str, wanted: Callable[[Token], bool]) -> Token:
+        """A token that is ours to fetch, unless another was kept just before the claim."""
+        try:
+            kept = self._tokens.get(self._grant.key)
+            return kept if kept and wanted(kept) else self._fetch()
+        finally:
+            self._tokens.release(self._grant.key, claim)
+
     def _fetch(self) -> Token:
-        now = self._clock()
-        request = Request(method="POST", url=self._grant.token_url, form=self._grant.form(now))
+        now, grant = self._clock(), self._grant
+        request = Request(method="POST", url=grant.token_url, headers=lambda: grant.headers, form=grant.form(now))
         try:
             token = _read(understood(self._wire.send(request), now), now)
         except Refused as refusal:
@@ -143,7 +191,7 @@ class ClientCredentials(Auth):
         except ProviderError as error:
             error.detail = concealed(f"The token endpoint: {error.detail}", self.secrets())
             raise
-        self._tokens.put(self._grant.key, token)
+        self._tokens.put(grant.key, token)
         return token
 
 
@@ -152,7 +200,8 @@ def _read(answer: Answer, now: datetime) -> Token:
     value = member(answer.json, "access_token")
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value.strip():
         raise ContractBroken("The answer holds no access token.")
-    return Token(value, now + _life(member(answer.json, "expires_in")) * _RENEWED_AT)
+    life = _life(member(answer.json, "expires_in"))
+    return Token(value, now + life * _RENEWED_AT, now + life)
 
 
 def _life(expires_in: object) -> timedelta:

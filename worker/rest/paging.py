@@ -6,8 +6,9 @@ not yielded before. Offsets: anchored.py.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import dropwhile
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from worker.errors import ContractBroken
@@ -15,7 +16,20 @@ from worker.provider import Page
 from worker.rest.anchored import anchored_offset
 from worker.rest.trail import Key, Reading, Trail, nothing_more
 
+_FAR, _FAR_ROWS = 4, 100
+"""Pages, and rows, whichever are more: further than rows are inserted between two requests."""
+
 _PORTS = {"http": 80, "https": 443}
+_UNREADABLE = "Its next page has no address that can be read."
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Link(Generic[P]):
+    """Where the first page is, and where the next one is by what a page says of it."""
+
+    start: P
+    onward: Callable[[P, str], P]
 
 
 def page_numbers(read: Callable[[int, int], Reading], size: int, key: Key) -> Iterator[Page]:
@@ -26,7 +40,8 @@ def page_numbers(read: Callable[[int, int], Reading], size: int, key: Key) -> It
     as one repair; where even its first row is new, the page before it is read again as well. A row that appears above
     in the same moment can hide that; the next pass finds what it hid.
     A server that gives fewer rows than asked, and says that more follow, caps its pages: the cap is asked for from then
-    on. The end is a page that says that none follows, or an empty one.
+    on. The end is a page that says that none follows, or an empty one. The same page for two numbers is all there is if
+    it comes for one far away as well; else it was a mistake, and is asked for again.
 
     Raises ContractBroken when the pages have no end.
     """
@@ -39,9 +54,14 @@ def page_numbers(read: Callable[[int, int], Reading], size: int, key: Key) -> It
         if before is not None:
             again = yield from _border(read, number - 1, size, trail, last=last)
             if not last and trail.same(again.rows, before.rows) and trail.same(reading.rows, before.rows):
-                nothing_more(trail, reading)
-                yield Page(items=[], last=True, server_date=again.server_date)
-                return
+                far = read(number + max(_FAR, _FAR_ROWS // size), size)
+                ended = trail.same(far.rows, before.rows)
+                if ended:
+                    nothing_more(trail, reading)
+                yield trail.page(far, confirmed=False, last=ended)
+                if ended:
+                    return
+                continue
         if last:
             return
         position = (number - 1) * size + len(reading.rows)
@@ -50,24 +70,58 @@ def page_numbers(read: Callable[[int, int], Reading], size: int, key: Key) -> It
         before = reading
 
 
-def next_link(read: Callable[[str], Reading], start: str, key: Key) -> Iterator[Page]:
+def next_link(read: Callable[[str], Reading], start: str, key: Key, *, drifts: bool = False) -> Iterator[Page]:
     """Every page of an API that gives the address of the next one; `read(address)` asks for one.
 
-    The end is a page without such an address. Raises ContractBroken for an address of another origin, for one that was
-    read before, and when the pages have no end.
+    The end is a page without such an address. `drifts`: as `linked` says. Raises ContractBroken for an address of
+    another origin, for one that was read before, and when the pages have no end.
     """
-    trail, address, visited = Trail(key), start, set[str]()
+
+    def onward(address: str, link: str) -> str:
+        try:
+            joined = urljoin(address, link)
+        except ValueError:
+            raise ContractBroken(_UNREADABLE) from None
+        if _origin(joined) != _origin(start):
+            raise ContractBroken("Its next page is at another host, which is not followed.")
+        return joined
+
+    return linked(read, Link(start, onward), key, drifts=drifts)
+
+
+def next_cursor(read: Callable[[str | None], Reading], key: Key, *, drifts: bool = False) -> Iterator[Page]:
+    """Every page of an API that gives a cursor for the next one; the first page is asked for without.
+
+    The end is a page without a cursor. `drifts`: as `linked` says. Raises ContractBroken for a cursor that was used
+    before, and when the pages have no end.
+    """
+    link: Link[str | None] = Link(None, lambda _, cursor: cursor)
+    return linked(read, link, key, drifts=drifts)
+
+
+def linked(read: Callable[[P], Reading], link: Link[P], key: Key, *, drifts: bool) -> Iterator[Page]:
+    """Every page of an API each of whose pages tells where the next one is.
+
+    `drifts`: what follows a page's place is not what followed its rows, as where links hold page numbers. So pages are
+    read again as `page_numbers` does. Raises ContractBroken for a page that was read before, and without end.
+    """
+    trail, places = Trail(key), [link.start]
+    visited = {link.start}
+    settled = True
     while True:
-        visited.add(address)
-        reading = read(address)
-        yield trail.page(reading, last=reading.next is None)
+        reading = read(places[-1])
+        last = reading.next is None
+        yield trail.page(reading, confirmed=settled, last=last and settled)
+        if not settled:
+            yield from _border(lambda number, _: read(places[number - 1]), len(places) - 1, 0, trail, last=last)
         if reading.next is None:
             return
-        address = urljoin(address, reading.next)
-        if _origin(address) != _origin(start):
-            raise ContractBroken("Its next page is at another host, which is not followed.")
-        if address in visited:
+        place = link.onward(places[-1], reading.next)
+        if place in visited:
             raise ContractBroken("Its next page is one that was read before.")
+        visited.add(place)
+        places.append(place)
+        settled = not drifts
 
 
 def _border(
@@ -103,7 +157,7 @@ def _origin(address: str) -> tuple[str, str | None, int | None]:
         parts = urlsplit(address)
         return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
     except ValueError:
-        raise ContractBroken("Its next page has no address that can be read.") from None
+        raise ContractBroken(_UNREADABLE) from None
 
 
-__all__ = ["Key", "Reading", "anchored_offset", "next_link", "page_numbers"]
+__all__ = ["Key", "Reading", "anchored_offset", "next_cursor", "next_link", "page_numbers"]

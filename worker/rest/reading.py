@@ -6,6 +6,7 @@ Nothing here raises for a bad value: one odd field never rejects an item (PROVID
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from worker.errors import ItemRejected
@@ -43,6 +44,15 @@ def instant(value: object, *, zone: timezone | None = None) -> datetime | None:
     try:
         local = datetime(year, month, day, hour, minute, second - leap.seconds, micros, zone)
         return (local + leap).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def http_date(value: str | None) -> datetime | None:
+    """A header's date (RFC 9110, section 5.6.7) as a UTC instant; None where it is absent or no date."""
+    try:
+        read = parsedate_to_datetime(value or "")
+        return read.replace(tzinfo=read.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

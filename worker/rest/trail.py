@@ -20,7 +20,7 @@ _REQUESTS_A_ROW = 8
 class Reading:
     """What one request gave. `more`: whether the API says that a page follows; None: it doesn't say.
 
-    `total` is the API's count of all rows; `next` the address of the next page, where the API gives one.
+    `total` is the API's count of all rows; `next` the address of the next page, or its cursor, where the API gives one.
     """
 
     rows: Sequence[Any]
@@ -30,14 +30,23 @@ class Reading:
     next: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A page of a pass, and the whole reading that it was made of."""
+
+    page: Page
+    reading: Reading
+
+
 class Trail:
     """The rows that a pass was given, by identity: the id, or the whole content of a row that has none.
 
-    A row is `confirmed` once nothing can lie unseen between it and those before it; until then it is only told.
+    `patience`: how many times the usual number of requests may be in vain. A row is `confirmed` once nothing can lie
+    unseen between it and those before it; until then it is only told.
     """
 
-    def __init__(self, key: Key) -> None:
-        self._key = key
+    def __init__(self, key: Key, patience: int = 1) -> None:
+        self._key, self._patience = key, patience
         self._told: set[Hashable] = set()
         self._tentative: set[Hashable] = set()
         self._requests = 0
@@ -84,14 +93,15 @@ class Trail:
         else:
             self._tentative.update(identity for identity in identities if identity not in self._told)
         self._told.update(identities)
-        return Page(items=fresh, last=last, server_date=reading.server_date, repairs=repairs)
+        return Page(items=fresh, last=last, server_date=reading.server_date, repairs=repairs, total=reading.total)
 
     def _count(self, fresh: int) -> None:
         """A pass may go back to its beginning once in a while, so what is in vain is measured against its length."""
         self._requests += 1
         self._idle = 0 if fresh else self._idle + 1
         fruitful = self._requests - self._idle
-        if self._requests > _ALLOWANCE + _REQUESTS_A_ROW * len(self._told) or self._idle > _ALLOWANCE + 3 * fruitful:
+        most = self._patience * (_ALLOWANCE + _REQUESTS_A_ROW * len(self._told))
+        if self._requests > most or self._idle > self._patience * (_ALLOWANCE + 3 * fruitful):
             raise ContractBroken(f"Its pages have no end: {self._requests} requests gave {len(self._told)} rows.")
 
     def _identity(self, row: Any) -> Hashable:

@@ -58,13 +58,17 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. `url` is whole and encoded; `headers` are made anew for each try; `form` is sent as a body."""
+    """One request. `url` is whole and encoded; `headers` are made anew for each try; `form` is sent as a body.
+
+    `permit` is called before each try; a ProviderError that it raises is the end of the request.
+    """
 
     method: str
     url: str
     headers: Callable[[], Mapping[str, str]] = dict
     auth: Auth = field(default_factory=Auth)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    permit: Callable[[], None] = lambda: None
 
 
 class Wire:
@@ -107,6 +111,7 @@ class Wire:
         self._session.close()
 
     def _try(self, request: Request, deadline: float) -> Raw:
+        request.permit()
         host = urlsplit(request.url).hostname
         token = _deadline.set(deadline)
         try:

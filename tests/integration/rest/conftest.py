@@ -41,10 +41,11 @@ class Script:
 
 
 def reply(status: int = 200, body: bytes = b"{}", **headers: str) -> Callable[[Any], None]:
-    """An answer with a whole body."""
+    """An answer with a whole body; with the date of now, unless another is given."""
 
     def answer(handler: Any) -> None:
-        handler.send_response(status)
+        begin = handler.send_response_only if "Date" in headers else handler.send_response
+        begin(status)
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
         handler.send_header("Content-Length", str(len(body)))

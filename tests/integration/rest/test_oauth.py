@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from worker.errors import AuthFailed, ContractBroken, ProviderError, RateLimited, Unavailable
+from worker.provider import Window
+from worker.providers import PROVIDERS, build
 from worker.rest.client import Client, Means
 from worker.rest.oauth import ClientCredentials, Grant, PrivateKey, SharedSecret
 from worker.rest.tokens import MemoryTokens, Token
@@ -258,7 +260,7 @@ def test_each_refusal_of_the_token_endpoint_says_whose_move_it_is(
     api = serve(answer())
 
     with pytest.raises(ProviderError, match="The token endpoint:") as caught:
-        asker(api, serve(answer(status, body, Retry_After="7"))).get("things")
+        asker(api, serve(answer(status, body))).get("things")
 
     assert (type(caught.value), api.asked) == (expected, [])
     assert "the-client-secret" not in str(caught.value)
@@ -274,9 +276,29 @@ def test_a_token_endpoint_that_is_out_of_order_is_tried_three_times(serve: Serve
 
 
 def test_nothing_secret_is_in_a_repr() -> None:
-    shown = repr((SECRET, PrivateKey(pem="the-pem"), Token("the-token", NOW)))
+    grant = Grant(token_url="https://t", client_id="c", proof=SECRET, headers={"X-Key": "the-header"})
+    shown = repr((grant, PrivateKey(pem="the-pem"), Token("the-token", NOW)))
 
-    assert not any(secret in shown for secret in ("the-client-secret", "the-pem", "the-token"))
+    assert not any(secret in shown for secret in ("the-client-secret", "the-pem", "the-token", "the-header"))
+
+
+def test_a_source_s_header_that_the_token_endpoint_repeats_is_not_shown(
+    serve: Serve, answer: Make, means: Means
+) -> None:
+    script = serve(answer(400, b'{"error": "invalid_request", "error_description": "the-header of the-secret"}'))
+    written = {
+        "provider": "govapp",
+        "base_url": script.url,
+        "auth": {"kind": "oauth2", "token_url": script.url, "client_id": "us", "client_secret": "the-secret"},
+        "headers": {"X-Key": "the-header"},
+    }
+    provider, client = build(PROVIDERS["govapp"].options.model_validate(written), means)
+
+    with pytest.raises(AuthFailed) as caught:
+        list(provider.pages(Window()))
+
+    client.close()
+    assert str(caught.value).endswith("invalid_request: … of …")
 
 
 def test_a_token_that_the_provider_repeats_is_not_shown(serve: Serve, answer: Make, asker: Ask) -> None:

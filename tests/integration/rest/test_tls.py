@@ -23,12 +23,21 @@ Start = Callable[..., str]
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Whatever is asked for, it is a token and an empty list."""
+
+    asked: list[tuple[str, dict[str, str]]]
+
     def do_GET(self) -> None:
-        body = b'{"totalAmount": 0}'
+        self.asked.append((self.command, {name.lower(): value for name, value in self.headers.items()}))
+        body = b'{"totalAmount": 0}' if self.command == "GET" else b'{"access_token": "the-token"}'
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -92,7 +101,13 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePri
 
 
 @pytest.fixture
-def secure(files: Path) -> Iterator[Start]:
+def asked() -> list[tuple[str, dict[str, str]]]:
+    """The requests that reached the servers: method and headers."""
+    return []
+
+
+@pytest.fixture
+def secure(files: Path, asked: list[tuple[str, dict[str, str]]]) -> Iterator[Start]:
     """Starts a server with TLS, which may ask for the client's certificate."""
     servers = []
 
@@ -102,7 +117,7 @@ def secure(files: Path) -> Iterator[Start]:
         if mutual:
             context.load_verify_locations(files / "ca.pem")
             context.verify_mode = ssl.CERT_REQUIRED
-        server = _Server(("127.0.0.1", 0), _Handler)
+        server = _Server(("127.0.0.1", 0), type("Asked", (_Handler,), {"asked": asked}))
         server.socket = context.wrap_socket(server.socket, server_side=True)
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -167,4 +182,44 @@ def test_a_source_s_certificate_and_authorities_are_used(secure: Start, means: M
     provider, client = build(PROVIDERS["govapp"].options.model_validate(written), means)
 
     assert [page.last for page in provider.pages(Window())] == [True]
+    client.close()
+
+
+def test_a_source_s_certificate_and_headers_are_shown_to_the_token_endpoint_too(
+    secure: Start, means: Means, files: Path, asked: list[tuple[str, dict[str, str]]]
+) -> None:
+    url = secure(mutual=True)
+    written = {
+        "provider": "govapp",
+        "base_url": url,
+        "auth": {"kind": "oauth2", "token_url": f"{url}/token", "client_id": "us", "client_secret": "the-secret"},
+        "headers": {"X-Magda-Enduser-ID": "acme"},
+        "ca": str(files / "ca.pem"),
+        "client_certificate": {"certificate": str(files / "own.pem"), "key": str(files / "own.key")},
+    }
+    provider, client = build(PROVIDERS["govapp"].options.model_validate(written), means)
+
+    pages = list(provider.pages(Window()))
+
+    client.close()
+    assert [True] == [page.last for page in pages]
+    assert [("POST", "acme"), ("GET", "acme")] == [(method, sent["x-magda-enduser-id"]) for method, sent in asked]
+    assert [None, "Bearer the-token"] == [sent.get("authorization") for _, sent in asked]
+
+
+def test_without_its_certificate_a_token_endpoint_that_asks_for_one_gives_no_token(
+    secure: Start, means: Means, files: Path
+) -> None:
+    url = secure(mutual=True)
+    written = {
+        "provider": "govapp",
+        "base_url": url,
+        "auth": {"kind": "oauth2", "token_url": f"{url}/token", "client_id": "us", "client_secret": "the-secret"},
+        "ca": str(files / "ca.pem"),
+    }
+    provider, client = build(PROVIDERS["govapp"].options.model_validate(written), means)
+
+    with pytest.raises(Unavailable, match="The token endpoint"):
+        list(provider.pages(Window()))
+
     client.close()

@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import AuthFailed, ContractBroken, ProviderError, RateLimited, Unavailable
-from worker.rest.answers import Raw, Refused, complaint, decoded, http_date, retry_after, understood
+from worker.provider import Validators
+from worker.rest.answers import Raw, Refused, complaint, decoded, understood
+from worker.rest.manners import retry_after
+from worker.rest.reading import http_date
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 VIOLATIONS = "limit must be a number, fields unknown field"
@@ -67,6 +70,63 @@ def test_a_rate_limit_carries_the_wait_it_asks_for(status: int) -> None:
         understood(answered(status, retry_after="17"), NOW)
 
     assert caught.value.retry_after == timedelta(seconds=17)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (403, {"retry-after": "17"}),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "17"}),
+        (429, {"ratelimit": '"a";r=0;t=17'}),
+        (503, {"ratelimit-remaining": "0", "ratelimit-reset": "17"}),
+        (429, {"retry-after": "17", "ratelimit-remaining": "0", "ratelimit-reset": "99"}),
+    ],
+)
+def test_a_limit_that_is_used_up_is_a_rate_limit_whatever_the_status(status: int, headers: dict[str, str]) -> None:
+    with pytest.raises(RateLimited) as caught:
+        understood(Raw(status, headers, b""), NOW)
+
+    assert caught.value.retry_after == timedelta(seconds=17)
+
+
+def test_a_refusal_of_credentials_with_requests_left_is_one() -> None:
+    with pytest.raises(AuthFailed):
+        understood(answered(403, x_ratelimit_remaining="1", x_ratelimit_reset="17"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("back_at", "date", "expected"),
+    [
+        (NOW + timedelta(hours=2), None, timedelta(hours=2)),
+        (NOW + timedelta(hours=2), "Fri, 20 Mar 2026 13:00:00 GMT", timedelta(hours=1)),
+        (NOW + timedelta(days=400), None, timedelta(days=1)),
+    ],
+)
+def test_a_503_s_body_says_when_the_provider_is_back(back_at: datetime, date: str | None, expected: timedelta) -> None:
+    with pytest.raises(RateLimited) as caught:
+        understood(answered(503, b"[1]", **({"date": date} if date else {})), NOW, lambda body: body and back_at)
+
+    assert caught.value.retry_after == expected
+
+
+def test_a_header_goes_before_a_body_that_says_when_the_provider_is_back() -> None:
+    with pytest.raises(RateLimited) as caught:
+        understood(answered(503, retry_after="17"), NOW, lambda _: NOW + timedelta(hours=2))
+
+    assert caught.value.retry_after == timedelta(seconds=17)
+
+
+@pytest.mark.parametrize(("status", "back_in_s"), [(503, 0), (503, -60), (500, 60)])
+def test_a_body_that_says_nothing_of_the_future_leaves_the_wait_to_us(status: int, back_in_s: int) -> None:
+    with pytest.raises(Unavailable):
+        understood(answered(status, b"no json"), NOW, lambda _: NOW + timedelta(seconds=back_in_s))
+
+
+def test_an_answer_says_what_it_is_known_by_and_when_it_wants_to_be_asked_again() -> None:
+    answer = understood(answered(200, b"{}", etag='"a"', x_poll_interval="60"), NOW)
+
+    assert (answer.validators, answer.not_before) == (Validators('"a"'), NOW + timedelta(seconds=60))
+    assert not answer.not_modified
 
 
 def test_a_rate_limit_without_a_wait_carries_none() -> None:

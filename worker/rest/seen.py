@@ -1,0 +1,28 @@
+"""What is kept of rows that are stored already: enough to go on paging, a fraction of the memory. Pure."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from worker.rest.trail import Key, Reading
+
+T = TypeVar("T")
+
+
+class Seen(NamedTuple):
+    """A row by its id and its time."""
+
+    name: str
+    at: datetime | None
+
+
+def lightly(key: Key, when: Callable[[Any], datetime | None], reading: Reading) -> Reading:
+    """The reading with what paging needs of its rows. One without an id is known by all that it holds, and stays."""
+    rows = [row if (name := key(row)) is None else Seen(name, when(row)) for row in reading.rows]
+    return replace(reading, rows=rows)
+
+
+def of_seen(read: Callable[[Any], T], what: str) -> Callable[[Any], T]:
+    """`read` for rows and for those that were seen before."""
+    return lambda row: getattr(row, what) if isinstance(row, Seen) else read(row)

@@ -1,0 +1,75 @@
+"""What the configuration says, in the terms of the parts that act on it. Pure."""
+
+from datetime import datetime, timedelta
+
+from worker.interest import Interest
+from worker.moment import Schedule, next_moment, tick
+from worker.settings import EndpointSettings, Settings, SourceSettings
+from worker.store.roster import Configured
+from worker.webhooks import signature
+from worker.webhooks.target import Target
+
+
+def ticks(settings: Settings) -> dict[str, timedelta]:
+    """How often each provider's sources are looked through."""
+    schedules: dict[str, list[Schedule]] = {}
+    for source in settings.sources.values():
+        schedules.setdefault(source.provider, []).append(schedule(source))
+    return {slug: tick(its) for slug, its in schedules.items()}
+
+
+def names(settings: Settings) -> dict[str, frozenset[str]]:
+    """The names of each provider's sources."""
+    of: dict[str, list[str]] = {}
+    for name, source in settings.sources.items():
+        of.setdefault(source.provider, []).append(name)
+    return {slug: frozenset(its) for slug, its in of.items()}
+
+
+def roster(settings: Settings, now: datetime) -> list[Configured]:
+    """Every source, as it is to be known."""
+    return [
+        Configured(
+            name=name,
+            provider=source.provider,
+            start_at=_start_at(source, now),
+            schedule=schedule(source).words,
+            moment=next_moment(name, schedule(source), now),
+        )
+        for name, source in settings.sources.items()
+    ]
+
+
+def schedule(source: SourceSettings) -> Schedule:
+    """When a source is polled."""
+    return Schedule(source.every, source.cron, source.timezone)
+
+
+def interest(name: str, endpoint: EndpointSettings) -> Interest:
+    """What an endpoint wants."""
+    statuses = None if endpoint.statuses is None else tuple(status.value for status in endpoint.statuses)
+    return Interest(name, endpoint.types, endpoint.sources, endpoint.kinds, statuses)
+
+
+def target(name: str, endpoint: EndpointSettings, secrets: tuple[str, ...]) -> Target:
+    """Where an endpoint is and how it is spoken to; `secrets` as they are written, `whsec_…`."""
+    certificate = endpoint.client_certificate
+    return Target(
+        name=name,
+        url=str(endpoint.url),
+        headers={header: value.get_secret_value() for header, value in endpoint.headers.items()},
+        secrets=tuple(signature.parse_secret(secret) for secret in secrets),
+        timeout=endpoint.timeout,
+        connect_timeout=endpoint.connect_timeout,
+        allow_networks=endpoint.allow_networks,
+        ca=endpoint.ca,
+        client_certificate=(certificate.certificate, certificate.key) if certificate else None,
+        content_type="application/json",
+    )
+
+
+def _start_at(source: SourceSettings, now: datetime) -> datetime | None:
+    """INTERFACE, section 2: `now` is the moment the source was first seen."""
+    if source.start_at == "beginning":
+        return None
+    return now if source.start_at == "now" else source.start_at
