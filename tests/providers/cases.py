@@ -17,7 +17,8 @@ class Case:
 
     `dated` puts a text, or nothing at all, where the row says when it happened; `strange` gives words that no page
     documents. `moods` are the ways in which the server may behave where nothing is documented, `logins` the settings
-    with which it lets us in; `end_tokens` makes those invalid that it has given, if it gives any.
+    with which it lets us in; `end_tokens` makes those invalid that it has given, if it gives any. `dates` reads what
+    `written` wrote.
     """
 
     written: Callable[[datetime], str]
@@ -29,6 +30,7 @@ class Case:
     moods: tuple[Callable[[Sandbox], None], ...] = (lambda _: None,)
     logins: tuple[Callable[[Sandbox], Mapping[str, Any]], ...] = (lambda _: {},)
     end_tokens: Callable[[Sandbox], None] = lambda _: None
+    dates: Callable[[str], datetime] = datetime.fromisoformat
 
 
 def _without(raw: Raw, *names: str) -> dict[str, Any]:
@@ -78,7 +80,45 @@ def _bearer(sandbox: Sandbox) -> Mapping[str, Any]:
     return {"auth": {"kind": "bearer", "token": sandbox.govapp.bearer}}
 
 
+def _described(slug: str, **how: Any) -> Case:
+    """A provider that is known by its description: a bearer's token, an `id`."""
+    wrong = f"wrong-token-of-{slug}"
+    return Case(
+        without_id=lambda raw: _without(raw, "id"),
+        spoilt_settings={"token": wrong},
+        secrets=lambda sandbox: (sandbox.apis[slug].settings()["token"], wrong),
+        **how,
+    )
+
+
+def _epoch(at: datetime) -> str:
+    return str(int(at.timestamp()))
+
+
+def _created(raw: Raw, value: Any) -> Raw:
+    return _member("created")(raw, int(value) if isinstance(value, str) and value.isdecimal() else value)
+
+
 CASES: Mapping[str, Case] = {
+    "github": _described(
+        "github",
+        written=seconds,
+        dated=_member("updated_at"),
+        strange=lambda raw: {**raw, "reason": "unheard_of", "unread": "maybe", "subject": 7, "repository": None},
+    ),
+    "mastodon": _described(
+        "mastodon",
+        written=millis,
+        dated=_member("created_at"),
+        strange=lambda raw: {**raw, "type": "admin.unheard_of", "account": None, "status": [1], "group_key": {}},
+    ),
+    "stripe": _described(
+        "stripe",
+        written=_epoch,
+        dates=lambda text: datetime.fromtimestamp(int(text), UTC),
+        dated=_created,
+        strange=lambda raw: {**raw, "type": "unheard.of", "data": None, "request": "req_1", "context": ["a"]},
+    ),
     "realtime_register": Case(
         written=seconds,
         dated=_member("fireDate"),

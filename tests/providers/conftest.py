@@ -5,6 +5,7 @@ import pytest
 
 from tests.providers.cases import BEGIN
 from tests.providers.stage import Stage
+from tests.providers.theatre import Theatre
 from worker.sandbox import HandClock, Sandbox
 
 
@@ -15,7 +16,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def sandbox(clock: HandClock) -> Iterator[Sandbox]:
-    with Sandbox(clock) as running:
+    with Theatre(clock) as running:
         yield running
 
 

@@ -7,19 +7,27 @@ from typing import Any
 
 import pytest
 
-from tests.providers.cases import CASES, Case
+from tests.providers.cases import BEGIN, CASES, Case
 from worker.errors import ItemRejected
 from worker.notification import Notification
 from worker.progress import Checkpoint, begin
-from worker.provider import Page, Provider, Window
+from worker.provider import Contract, Page, Provider, Window
 from worker.providers import PROVIDERS, build
 from worker.rest.client import Means
+from worker.rest.listing import Way, way
 from worker.rest.wire import Limits
 from worker.sandbox import HandClock, Sandbox
 from worker.sandbox.api import Api
 from worker.sandbox.ledger import Row
 
 SLUGS = sorted(PROVIDERS)
+
+
+def first_window(contract: Contract) -> Window:
+    """What the first pass of a source asks for, from the beginning."""
+    return begin(contract, Checkpoint(), None, timedelta(), BEGIN).window
+
+
 MOODS = [(slug, mood) for slug in SLUGS for mood in range(len(CASES[slug].moods))]
 
 LOGINS = [(slug, login) for slug in SLUGS for login in range(len(CASES[slug].logins))]
@@ -31,6 +39,17 @@ without_fetch = pytest.mark.parametrize("slug", [slug for slug in SLUGS if not P
 with_acknowledge = pytest.mark.parametrize("slug", [slug for slug in SLUGS if PROVIDERS[slug].contract.acknowledges])
 without_acknowledge = pytest.mark.parametrize(
     "slug", [slug for slug in SLUGS if not PROVIDERS[slug].contract.acknowledges]
+)
+
+BY_POSITION = {Way.PAGES, Way.LINKS}
+by_position = pytest.mark.parametrize(
+    "slug",
+    [
+        slug
+        for slug in SLUGS
+        if PROVIDERS[slug].contract.drifts
+        and way(PROVIDERS[slug].contract, first_window(PROVIDERS[slug].contract)) in BY_POSITION
+    ],
 )
 
 

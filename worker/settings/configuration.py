@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+from worker.settings.description import Description
 from worker.settings.durations import Duration, within
 from worker.settings.endpoint import DeliverySettings, EndpointSettings
 from worker.settings.fields import Section
@@ -33,6 +34,7 @@ class Settings:
     database: str = field(repr=False)
     broker: str = field(repr=False)
     key: tuple[Secret, ...]
+    providers: Mapping[str, Description]
     sources: Mapping[str, SourceSettings]
     endpoints: Mapping[str, EndpointSettings]
     delivery: DeliverySettings

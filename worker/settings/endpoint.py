@@ -2,14 +2,12 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from worker.notification import Status
 from worker.settings.durations import Duration, within
@@ -23,29 +21,11 @@ from worker.settings.fields import (
     Url,
     Whole,
 )
+from worker.settings.rate import WrittenRate
 from worker.settings.secret import Secret, surroundings
 from worker.settings.wording import either, quoted
 
-_RATE = re.compile(r"([1-9][0-9]{0,6})/([smh])")
-_PER = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _SIGNING_KEY = range(24, 65)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many requests in so long."""
-
-    count: int
-    per: timedelta
-
-
-def _rate(value: object) -> Rate:
-    if isinstance(value, Rate):
-        return value
-    written = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if written is None:
-        raise ValueError(f'{quoted(value)} is not a rate; write "50/s", "100/m" or "1000/h"')
-    return Rate(int(written[1]), _PER[written[2]])
 
 
 def _signing_secret(secret: Secret) -> Secret:
@@ -109,7 +89,7 @@ class EndpointSettings(DeliverySettings):
     kinds: Annotated[tuple[_Pattern, ...], NOT_EMPTY] | None = None
     statuses: Annotated[tuple[Status, ...], NOT_EMPTY] | None = None
     max_in_flight: Annotated[Whole, Field(ge=1, le=500)] = 10
-    rate_limit: Annotated[Rate, BeforeValidator(_rate)] | None = None
+    rate_limit: WrittenRate | None = None
     headers: EndpointHeaders = Field(default_factory=dict)
     allow_networks: tuple[Network, ...] = ()
     format: Literal["standard", "cloudevents"] = "standard"

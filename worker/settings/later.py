@@ -10,8 +10,6 @@ LATER: Mapping[tuple[str, ...], frozenset[str] | None] = {
     ("endpoints", "*", "format"): frozenset({"cloudevents"}),
     ("endpoints", "*", "signing"): frozenset({"ed25519"}),
     ("endpoints", "*", "backlog"): frozenset({"latest"}),
-    ("sources", "*", "acknowledge"): frozenset({"stored", "delivered"}),
-    ("providers",): None,
     ("metrics",): None,
 }
 """Key path → the values that come later; None: the key as a whole."""

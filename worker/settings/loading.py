@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from worker.errors import ConfigurationError
 from worker.settings.addresses import POSTGRESQL, broker_address, database_address
 from worker.settings.configuration import RetentionSettings, Settings
+from worker.settings.described import source_of
+from worker.settings.description import Asking, Description
 from worker.settings.endpoint import DeliverySettings, EndpointSettings
 from worker.settings.fields import Section
 from worker.settings.file import chosen, document_of
@@ -48,7 +50,8 @@ class _Reading:
         try:
             return model.model_validate(raw, context=self.around)
         except ValidationError as error:
-            self.problems.extend(problems_of(error, path, raw, model))
+            found = problems_of(error, path, raw, model)
+            self.problems.extend(line for line in found if line not in self.problems)
             return None
 
     def tables(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -71,17 +74,26 @@ class _Reading:
         return ((variable,), overriding) if overriding else ((key,), self.document.get(key, default))
 
 
-def load(path: Path | None, environ: Mapping[str, str], options: Options, known_types: Collection[str]) -> Settings:
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    options: Options,
+    known_types: Collection[str],
+    acknowledging: Collection[str] | None = None,
+) -> Settings:
     """The configuration of `path`, else of TOCSIN_CONFIG, else of ./tocsin.toml (INTERFACE, section 1).
 
-    TOCSIN_DATABASE, TOCSIN_BROKER and TOCSIN_KEY override the file. `known_types`: the types of messages that exist.
+    TOCSIN_DATABASE, TOCSIN_BROKER and TOCSIN_KEY override the file. `known_types`: the types of messages that exist;
+    `acknowledging`: the providers that can be told that we hold something, None: not checked.
     Raises ConfigurationError with one line for every problem there is; none repeats a secret.
     """
     file = chosen(path, environ)
     document = document_of(file)
     names = document.get("sources")
     sources = frozenset(names if isinstance(names, dict) else ())
-    reading = _Reading(document, Surroundings(file.parent, environ, sources, frozenset(known_types)), [])
+    tellable = None if acknowledging is None else frozenset(acknowledging)
+    around = Surroundings(file.parent, environ, sources, frozenset(known_types), tellable)
+    reading = _Reading(document, around, [])
     settings = _settings(reading, options, file)
     if reading.problems or settings is None:
         raise ConfigurationError(reading.problems)
@@ -93,7 +105,9 @@ def _settings(reading: _Reading, options: Options, file: Path) -> Settings | Non
     database = _address(reading, "database", "sqlite:///tocsin.db")
     broker = _address(reading, "broker", "memory://")
     key = _key(reading, needed=bool(database and database.startswith(POSTGRESQL)))
-    sources = {name: _source(reading, name, table, options) for name, table in reading.tables("sources")}
+    providers = {name: _description(reading, name, table, options) for name, table in reading.tables("providers")}
+    known = {**{name: source_of(found) if found else None for name, found in providers.items()}, **options}
+    sources = {name: _source(reading, name, table, known) for name, table in reading.tables("sources")}
     delivery = reading.section(("delivery",), reading.document.get("delivery", {}), DeliverySettings)
     endpoints = dict(_endpoints(reading, delivery or DeliverySettings()))
     retention = reading.section(("retention",), reading.document.get("retention", {}), RetentionSettings)
@@ -103,6 +117,7 @@ def _settings(reading: _Reading, options: Options, file: Path) -> Settings | Non
         database=database,
         broker=broker,
         key=key,
+        providers=MappingProxyType({name: provider for name, provider in providers.items() if provider}),
         sources=MappingProxyType({name: source for name, source in sources.items() if source}),
         endpoints=MappingProxyType(endpoints),
         delivery=delivery,
@@ -164,13 +179,27 @@ def _fernet_keys(text: str) -> list[str]:
     return keys
 
 
-def _source(reading: _Reading, name: str, table: dict[str, Any], options: Options) -> SourceSettings | None:
-    """Of a source whose provider isn't known, the keys that all sources have are checked."""
+def _description(reading: _Reading, name: str, table: dict[str, Any], options: Options) -> Description | None:
+    if name in options:
+        reading.tell(("providers", name), "Tocsin knows a provider of that name already; give yours another")
+        return None
+    found = reading.section(("providers", name), table, Description)
+    if found is None:
+        asking = {key: value for key, value in table.items() if key in Asking.model_fields}
+        reading.section(("providers", name), asking, Asking)
+    return found
+
+
+def _source(
+    reading: _Reading, name: str, table: dict[str, Any], options: Mapping[str, type[SourceSettings] | None]
+) -> SourceSettings | None:
+    """Of a source whose provider isn't known, or badly described, the keys that all sources have are checked."""
     provider = table.get("provider")
-    if isinstance(provider, str) and provider in options:
-        return reading.section(("sources", name), table, options[provider])
+    found = options.get(provider) if isinstance(provider, str) else None
+    if found:
+        return reading.section(("sources", name), table, found)
     known = ", ".join(sorted(options))
-    if isinstance(provider, str):
+    if isinstance(provider, str) and provider not in options:
         reading.tell(("sources", name, "provider"), f"{quoted(provider)} is not a provider; known: {known}")
     shared = {key: value for key, value in table.items() if key in SourceSettings.model_fields}
     return reading.section(("sources", name), shared, SourceSettings)

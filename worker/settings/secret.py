@@ -25,6 +25,7 @@ class Surroundings:
     environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     sources: frozenset[str] | None = None
     known_types: frozenset[str] | None = None
+    acknowledging: frozenset[str] | None = None
 
 
 def surroundings(info: ValidationInfo) -> Surroundings:

@@ -9,10 +9,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 
 from worker.settings.durations import Duration, within
 from worker.settings.fields import ClientCertificate, ExistingFile, Headers, Section, Url, Whole
+from worker.settings.rate import WrittenRate
+from worker.settings.secret import surroundings
 from worker.settings.wording import close_to, quoted
 
 _LEAP_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
 _NEVER = timedelta()
+
+Acknowledge = Literal["never", "stored", "delivered"]
+"""Whether a provider is told that we hold its notifications, and when."""
 
 
 def _cron(text: str) -> str:
@@ -67,7 +72,8 @@ class SourceSettings(Section):
     """`[sources.NAME]` (INTERFACE, section 1): the keys of every provider's sources.
 
     One of `every` and `cron` is set; with neither in the file, `every` is 60 s. `start_at` is a UTC instant or a word.
-    `base_url` None: the provider's production address. `page_size` overrides what the contract asks for.
+    `base_url` None: the provider's production address. `page_size` overrides what the contract asks for. `budget` is
+    the requests that may be made with its credentials, by all sources that have the same; None: any number.
     """
 
     provider: str
@@ -78,13 +84,23 @@ class SourceSettings(Section):
     )
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     start_at: Annotated[Literal["now", "beginning"] | datetime, BeforeValidator(_start_at)] = "now"
-    acknowledge: Literal["never", "stored", "delivered"] = "never"
+    acknowledge: Acknowledge = "never"
     track_for: Annotated[Duration, within(timedelta(seconds=1), timedelta(days=3650))] = timedelta(days=30)
     overlap: Annotated[Duration, within(_NEVER, timedelta(days=30))] = timedelta(minutes=10)
     headers: Headers = Field(default_factory=dict)
     client_certificate: ClientCertificate | None = None
     ca: ExistingFile | None = None
     page_size: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    budget: WrittenRate | None = None
+
+    @field_validator("acknowledge", mode="after")
+    @classmethod
+    def _can_be_told(cls, acknowledge: Acknowledge, info: ValidationInfo) -> Acknowledge:
+        """Of a source whose provider isn't known, that alone is the problem."""
+        can, provider = surroundings(info).acknowledging, info.data.get("provider")
+        if acknowledge != "never" and can is not None and cls is not SourceSettings and provider not in can:
+            raise ValueError(f'{provider} has no way to be told; write "never", or leave it out')
+        return acknowledge
 
     @field_validator("every", mode="after")
     @classmethod

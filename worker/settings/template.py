@@ -40,7 +40,8 @@ key = {{ file = "{KEY_NAME}" }}
 #every = "60s"
 # What a new source does with the past: "now" leaves it, "beginning" takes all, 2026-01-31T12:00:00Z what is newer.
 #start_at = "now"
-# Whether the provider is told that we hold its notifications:
+# Whether the provider is told that we hold its notifications: "never"; "stored", as soon as we do; "delivered", once
+# every endpoint that wants one has it. Who else reads the same queue may then no longer see it.
 #acknowledge = "never"
 # How long a notification that is not closed is looked at again:
 #track_for = "30d"
@@ -48,6 +49,9 @@ key = {{ file = "{KEY_NAME}" }}
 #overlap = "10m"
 # How many items a page is asked for; without it, what suits the provider:
 #page_size = 100
+# How many requests may be made with these credentials, by all sources that have them and by all processes together
+# (N/s, N/m, N/h; default: any). A third is kept for polls; reading older items again makes do with the rest.
+#budget = "60/m"
 
 #[sources.books]
 #provider = "bookkeep"
@@ -81,6 +85,76 @@ key = {{ file = "{KEY_NAME}" }}
 #scope = "the scopes given at onboarding"
 # The token server as the signed request names it, if it isn't the token's address (key_id and resource exist, too):
 #assertion_audience = "https://authenticatie.vlaanderen.be/op"
+
+
+# Sources of github, stripe and mastodon, and of the providers that you describe below, have these keys besides:
+# token (a bearer's, or what auth says); or username and password. headers may hold credentials as well.
+
+#[sources.tickets]
+#provider = "acme"
+#token = {{ env = "ACME_TOKEN" }}
+
+#[sources.social]
+#provider = "mastodon"
+#base_url = "https://mastodon.example"
+#token = {{ env = "MASTODON_TOKEN" }}
+
+#[sources.intranet]
+#provider = "intranet"
+#username = "acme"
+#password = {{ env = "INTRANET_PASSWORD" }}
+
+
+# Providers: any JSON API, described so that sources may name it. Expressions are JMESPath (jmespath.org).
+
+#[providers.acme]
+# Without base_url, each source names its own. parameters go with every request for a page.
+#base_url = "https://api.acme.example/v1"
+#path = "/notifications"
+#parameters = {{ sort = "createdOn" }}
+# Where the items are in an answer (default: the answer itself), and where an item's id is:
+#items = "data"
+#id = "id"
+# How the list is paged; size is the parameter for a page's size, ask the size. Every kind may say where the count of
+# all items is (total), and what says that more follow (more). The kinds:
+#   {{ kind = "offset", offset = "offset", size = "limit", ask = 100 }}
+#   {{ kind = "page_number", number = "page", first = 1, size = "per_page", more = "links.next" }}
+#   {{ kind = "link", size = "per_page" }}: in the Link header; or where it is in the answer: next = "links.next".
+#     stable = true: its links hold no page numbers, so that rows that vanish don't move others.
+#   {{ kind = "cursor", cursor = "cursor", next = "meta.next" }}: the answer gives a cursor for the next page
+#   {{ kind = "cursor", after = "since_id", before = "max_id", more = "has_more" }}: the cursor is an item's id; after
+#     gives what is newer, before what is older. first = "0": where to begin, in place of before.
+#     ids = "decimal": they are numbers. within = "oldest_first": the order within a page (default: newest_first).
+#   {{ kind = "none" }}: one page holds all
+#page = {{ kind = "offset", offset = "offset", size = "limit", ask = 100, total = "meta.total" }}
+# When an item happened (field), and the parameters that ask for times; leave out those that the API doesn't have.
+# order: oldest_first, newest_first or unknown. format: rfc3339, epoch or epoch_ms. zone = "UTC": of times without one.
+# grain = "1s": the coarser of the precision of the times asked for and of those that the API keeps.
+#time = {{ from = "sentAfter", to = "sentBefore", field = "createdOn", order = "unknown", format = "rfc3339" }}
+# How a source's token is shown: kind "bearer", "basic" (username and password), or "header", with a prefix if need be:
+#auth = {{ kind = "header", header = "X-Api-Key", prefix = "" }}
+# One item by its id (item: where it is in that answer), and the statuses after which nothing more happens:
+#by_id = "/notifications/{{id}}"
+#item = "data"
+#closed = ["resolved", "ignored"]
+# Top-level members of an item whose change is no update, and how long the API keeps an item:
+#volatile = ["views"]
+#keep_for = "30d"
+# Our fields: a JMESPath, or {{ path = …, values = {{ theirs = "ours" }}, html = true }}. There are kind, title, status,
+# provider_status, subject_type, subject_id, message, reason, occurred_at, updated_at, expires_at, read_at, closed_at,
+# provider_delivered_at and correlation_id. A status is new, received, read, resolved, ignored or expired.
+#[providers.acme.map]
+#kind = "type"
+#message = {{ path = "text", html = true }}
+#status = {{ path = "state", values = {{ open = "new", done = "resolved" }} }}
+#occurred_at = "createdOn"
+
+#[providers.intranet]
+#base_url = "https://intranet.example/api"
+#path = "/alerts"
+#id = "number"
+#page = {{ kind = "none" }}
+#auth = {{ kind = "basic" }}
 
 
 # Endpoints: where webhooks are sent. The name after the dot is yours.

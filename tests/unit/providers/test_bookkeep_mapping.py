@@ -7,7 +7,7 @@ import pytest
 from worker.errors import ItemRejected
 from worker.notification import Notification, Status
 from worker.providers.bookkeep.normalise import normalise
-from worker.providers.bookkeep.plain import plain
+from worker.rest.plain import plain
 
 Recording = Callable[[str], Any]
 

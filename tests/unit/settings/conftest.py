@@ -48,13 +48,25 @@ class GovApp(SourceSettings):
     strict: bool = False
 
 
-OPTIONS: Mapping[str, type[SourceSettings]] = {"realtime_register": Registrar, "bookkeep": Books, "govapp": GovApp}
+class Social(SourceSettings):
+    token: Secret
+
+
+OPTIONS: Mapping[str, type[SourceSettings]] = {
+    "realtime_register": Registrar,
+    "bookkeep": Books,
+    "govapp": GovApp,
+    "mastodon": Social,
+}
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 ENVIRON = {
     "RTR_API_KEY": "k-registrar",
     "BOOKKEEP_PUBLISHABLE_KEY": "k-publishable",
     "BOOKKEEP_SECRET_KEY": "k-books",
     "ERP_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    "ACME_TOKEN": "k-acme",
+    "MASTODON_TOKEN": "k-mastodon",
+    "INTRANET_PASSWORD": "k-intranet",
 }
 
 

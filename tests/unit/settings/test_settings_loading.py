@@ -67,7 +67,7 @@ def test_every_problem_is_told_at_once(desk: Any) -> None:
         "sources.registrar.customer: must have this many characters at least: 3",
         "sources.registrar.api_key: environment variable NOT_SET is not set",
         'sources.registrar.evry: unknown key; did you mean "every"?',
-        'sources.x.provider: "rtr" is not a provider; known: bookkeep, govapp, realtime_register',
+        'sources.x.provider: "rtr" is not a provider; known: bookkeep, govapp, mastodon, realtime_register',
         "sources.x.overlap: 5 is not a duration; write 30s, 5m, 2h or 7d",
         "endpoints.erp.url: this key is needed",
     )
@@ -160,18 +160,10 @@ def test_a_pattern_of_a_provider_is_shown(desk: Any, registrar: Callable[[str], 
         ('[endpoints.e]\nurl = "https://h/"\nsigning = "ed25519"', 'endpoints.e.signing: "ed25519"'),
         ('[endpoints.e]\nurl = "https://h/"\nbacklog = "latest"', 'endpoints.e.backlog: "latest"'),
         ("[metrics]\nport = 1", "metrics: this table"),
-        ("[providers.acme]\nitems = 'data'", "providers: this table"),
-        ("providers = 3", "providers: this table"),
     ],
 )
 def test_what_comes_in_a_later_version_is_refused_openly(desk: Any, text: str, expected: str) -> None:
     assert desk.problems(text) == (f"{expected} is not in this version yet",)
-
-
-@pytest.mark.parametrize("word", ["stored", "delivered"])
-def test_acknowledging_comes_in_a_later_version(desk: Any, registrar: Callable[[str], str], word: str) -> None:
-    found = desk.problems(registrar(f'acknowledge = "{word}"'))
-    assert found == (f'sources.registrar.acknowledge: "{word}" is not in this version yet',)
 
 
 def test_the_environment_overrides_the_files_addresses(desk: Any) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from worker.settings import SourceSettings
+from worker.settings import Rate, SourceSettings
 
 
 def test_a_source_has_the_defaults_of_the_interface(desk: Any, registrar: Callable[[str], str]) -> None:
@@ -27,7 +27,27 @@ def test_a_source_has_the_defaults_of_the_interface(desk: Any, registrar: Callab
         "client_certificate": None,
         "ca": None,
         "page_size": None,
+        "budget": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("3/s", Rate(3, timedelta(seconds=1))),
+        ("60/m", Rate(60, timedelta(minutes=1))),
+        ("5000/h", Rate(5000, timedelta(hours=1))),
+    ],
+)
+def test_a_budget_is_so_many_requests_in_so_long(
+    desk: Any, registrar: Callable[[str], str], written: str, expected: Rate
+) -> None:
+    assert expected == desk.read(registrar(f'budget = "{written}"')).sources["registrar"].budget
+
+
+def test_a_budget_that_is_no_rate_is_a_problem(desk: Any, registrar: Callable[[str], str]) -> None:
+    problems = desk.problems(registrar('budget = "often"'))
+    assert problems == ('sources.registrar.budget: "often" is not a rate; write "50/s", "100/m" or "1000/h"',)
 
 
 def test_a_source_with_a_cron_expression_has_no_interval(desk: Any, registrar: Callable[[str], str]) -> None:

@@ -1,13 +1,17 @@
 import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import BaseModel
 
 from worker.errors import ConfigurationError
 from worker.settings import DeliverySettings, EndpointSettings, RetentionSettings, SourceSettings, initialise, load
+from worker.settings.described import DescribedSource
+from worker.settings.description import Description, Mapped
+from worker.settings.paging import Page
 from worker.settings.template import TEMPLATE
 
 EXAMPLE = re.compile(r"^#(?! |$)", re.MULTILINE)
@@ -26,7 +30,8 @@ def test_the_examples_are_a_configuration_when_they_are_taken_out_of_their_comme
         desk.file(name)
     desk.file("tocsin.key", Fernet.generate_key().decode())
     found = desk.read(EXAMPLE.sub("", TEMPLATE))
-    assert list(found.sources) == ["registrar", "books", "govapp"]
+    assert list(found.sources) == ["registrar", "books", "govapp", "tickets", "social", "intranet"]
+    assert list(found.providers) == ["acme", "intranet"]
     assert list(found.endpoints) == ["erp"]
     assert found.warnings == ()
 
@@ -35,6 +40,16 @@ def test_the_examples_say_what_holds_without_them(desk: Any) -> None:
     defaults = re.split(r"^#\[delivery\]$", TEMPLATE, flags=re.MULTILINE)[1]
     found = desk.read("[delivery]" + EXAMPLE.sub("", defaults))
     assert (found.delivery, found.retention) == (DeliverySettings(), RetentionSettings())
+
+
+@pytest.mark.parametrize("name", [*Mapped.model_fields, *Description.model_fields, *DescribedSource.model_fields])
+def test_every_key_of_a_described_provider_is_in_the_template(name: str) -> None:
+    assert re.search(rf"\b{name}\b", TEMPLATE)
+
+
+@pytest.mark.parametrize("model", get_args(get_args(Page)[0]))
+def test_every_key_of_every_kind_of_paging_is_in_the_template(model: type[BaseModel]) -> None:
+    assert [] == [name for name in model.model_fields if not re.search(rf"\b{name} = |\({name}\)", TEMPLATE)]
 
 
 @pytest.mark.parametrize("model", [SourceSettings, EndpointSettings, DeliverySettings, RetentionSettings])

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from worker.errors import ItemRejected
 from worker.notification import Item, Notification, Status
-from worker.providers.bookkeep.plain import plain
 from worker.providers.bookkeep.schema import STATES, attribute, row_id
+from worker.rest.plain import plain
 from worker.rest.reading import checked, instant, latest, lines, text
 
 

@@ -13,8 +13,8 @@ from worker.providers.bookkeep.normalise import normalise
 from worker.providers.bookkeep.options import BookkeepOptions
 from worker.rest.answers import GONE, Refused
 from worker.rest.auth import Basic
-from worker.rest.client import Api, Client, Means, segment
-from worker.rest.paging import Reading, page_numbers
+from worker.rest.client import Api, Client, Means, Parameters, segment
+from worker.rest.listing import Ask, Listing, pages_of
 from worker.settings import SourceSettings
 
 
@@ -45,17 +45,24 @@ class Bookkeep:
         auth = Basic(options.publishable_key.get_secret_value(), options.secret_key.get_secret_value())
         return Client(Api.of(options, schema.PRODUCTION, auth), means)
 
-    def pages(self, window: Window) -> Iterator[Page]:  # noqa: ARG002  # the API has no filter by time
-        """Every page, newest first, whatever the window; only the organization's rows where one is configured.
+    def pages(self, window: Window) -> Iterator[Page]:
+        """Every page, newest first, whatever the window's time; only the organization's rows where one is configured.
 
         Raises ProviderError.
         """
-
-        def read(number: int, size: int) -> Reading:
-            return schema.listed(self._client.get("notifications", self._query(number, size)))
-
-        for page in page_numbers(read, self._page_size, schema.row_id):
+        listing = Listing(
+            request=self._request,
+            listed=schema.listed,
+            key=schema.row_id,
+            when=schema.created_at,
+            size=self._page_size,
+        )
+        for page in pages_of(self._client, self.contract, listing, window):
             yield replace(page, items=[row for row in page.items if schema.belongs(row, self._organization_id)])
+
+    def changes(self, change: str, since: datetime) -> Iterator[Page]:
+        """The API can't be asked for later changes (section 2.8). Raises ContractBroken."""
+        raise ContractBroken(f"Bookkeep can't be asked for {change} since {since}.")
 
     def fetch(self, external_id: str) -> Item | None:
         """One item; None for 404 and 410, but not where the API says that there is no such address (section 2.9).
@@ -77,8 +84,12 @@ class Bookkeep:
         """The item by the mapping table (section 2.11). Raises ItemRejected without a usable id."""
         return normalise(item)
 
-    def _query(self, number: int, size: int) -> list[tuple[str, str | int]]:
-        query: list[tuple[str, str | int]] = [("page[number]", number), ("page[size]", size), ("sort", "-created_at")]
+    def _request(self, ask: Ask) -> tuple[str, Parameters]:
+        query: list[tuple[str, str | int]] = [
+            ("page[number]", ask.number or 1),
+            ("page[size]", ask.size),
+            ("sort", "-created_at"),
+        ]
         if self._organization_id is not None:
             query.append(("filter[organization_id_eq]", self._organization_id))
-        return query
+        return "notifications", query

@@ -1,12 +1,13 @@
 """Bookkeep's words, and the shape of its answers (PROVIDERS, sections 2.3 to 2.6)."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from worker.errors import ContractBroken
 from worker.notification import Item, Status
 from worker.rest.answers import Answer
 from worker.rest.paging import Reading
-from worker.rest.reading import external_id, json_kind, member, text
+from worker.rest.reading import external_id, instant, json_kind, member, text
 
 PRODUCTION: Final = "https://api.bookkeep.com/v1"
 UNKNOWN_URL: Final = "invalid_request_error"
@@ -22,6 +23,11 @@ def attribute(row: object, name: str) -> Any:
 def row_id(row: object) -> str | None:
     """A row's id, a string; else the integer among its attributes."""
     return external_id(member(row, "id")) or external_id(attribute(row, "id"))
+
+
+def created_at(row: object) -> datetime | None:
+    """When a row was made; None without a zone (section 2.5)."""
+    return instant(attribute(row, "created_at"))
 
 
 def listed(answer: Answer) -> Reading:

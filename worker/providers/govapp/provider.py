@@ -13,9 +13,9 @@ from worker.providers.govapp import schema
 from worker.providers.govapp.normalise import normalise
 from worker.providers.govapp.options import BearerToken, GovAppOptions, OAuth2, UserPassword
 from worker.rest.auth import Auth, Basic, Bearer
-from worker.rest.client import Api, Client, Means, tls_of
+from worker.rest.client import Api, Client, Means, Parameters, headers_of, tls_of
+from worker.rest.listing import Ask, Listing, pages_of
 from worker.rest.oauth import ClientCredentials, Grant, PrivateKey, SharedSecret
-from worker.rest.paging import Reading, anchored_offset
 from worker.rest.wire import Wire
 from worker.settings import SourceSettings
 
@@ -53,13 +53,18 @@ class GovApp:
 
         What comes is not filtered by time again: a row with a wrong date is to be kept as well. Raises ProviderError.
         """
+        listing = Listing(
+            request=self._request,
+            listed=schema.listed,
+            key=schema.row_id,
+            when=schema.created_on,
+            size=self._page_size,
+        )
+        return pages_of(self._client, self.contract, listing, window)
 
-        def read(offset: int, size: int) -> Reading:
-            return schema.listed(
-                self._client.get("notifications", [*self._bounds(window), ("limit", size), ("offset", offset)])
-            )
-
-        yield from anchored_offset(read, self._page_size, schema.row_id, tie=schema.created_on)
+    def changes(self, change: str, since: datetime) -> Iterator[Page]:
+        """The API can't be asked for later changes (section 3.8). Raises ContractBroken."""
+        raise ContractBroken(f"GovApp can't be asked for {change} since {since}.")
 
     def fetch(self, external_id: str) -> Item | None:
         """The API has no get by id (section 3.2). Raises ContractBroken."""
@@ -75,6 +80,9 @@ class GovApp:
         Raises ItemRejected without a usable id.
         """
         return normalise(item, now)
+
+    def _request(self, ask: Ask) -> tuple[str, Parameters]:
+        return "notifications", [*self._bounds(ask.window), ("limit", ask.size), ("offset", ask.offset or 0)]
 
     def _bounds(self, window: Window) -> list[tuple[str, str | int]]:
         bounds: list[tuple[str, str | int]] = []
@@ -97,10 +105,11 @@ def _auth(options: GovAppOptions, means: Means) -> Auth:
     if isinstance(shown, UserPassword):
         return Basic(shown.username, shown.password.get_secret_value())
     wire = Wire(tls_of(options), means.limits, means.sleep)
-    return ClientCredentials(_grant(shown), wire, means.clock, means.tokens)
+    grant = _grant(shown, headers_of(options))
+    return ClientCredentials(grant, wire, means.clock, means.tokens, means.sleep)
 
 
-def _grant(oauth: OAuth2) -> Grant:
+def _grant(oauth: OAuth2, headers: Mapping[str, str]) -> Grant:
     proof: SharedSecret | PrivateKey
     if oauth.private_key is not None:
         pem = oauth.private_key.get_secret_value()
@@ -114,4 +123,5 @@ def _grant(oauth: OAuth2) -> Grant:
         audience=oauth.audience,
         resource=oauth.resource,
         scope=oauth.scope,
+        headers=headers,
     )

@@ -7,7 +7,7 @@ from worker.errors import ContractBroken
 from worker.notification import Status
 from worker.rest.answers import Answer
 from worker.rest.paging import Reading
-from worker.rest.reading import external_id, json_kind, member
+from worker.rest.reading import external_id, instant, json_kind, member
 
 KIND: Final = "push_notification"
 TITLE: Final = "GovApp notification"
@@ -25,10 +25,9 @@ def row_id(row: object) -> str | None:
     return external_id(member(row, "id"))
 
 
-def created_on(row: object) -> str | None:
-    """When a row was made, as it is written."""
-    at = member(row, CREATED_ON)
-    return at if isinstance(at, str) else None
+def created_on(row: object) -> datetime | None:
+    """When a row was made; None without a zone."""
+    return instant(member(row, CREATED_ON))
 
 
 def listed(answer: Answer) -> Reading:
@@ -44,10 +43,10 @@ def listed(answer: Answer) -> Reading:
     return Reading(rows=rows or [], server_date=answer.server_date, total=total if type(total) is int else None)
 
 
-def time_bound(instant: datetime, time_format: str, *, up: bool = False) -> str:
+def time_bound(at: datetime, time_format: str, *, up: bool = False) -> str:
     """An instant as the filters take it: `seconds`, rounded down or up, or `microseconds`."""
     if time_format == "microseconds":
-        return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    rest = timedelta(microseconds=instant.microsecond)
-    whole = instant - rest + (timedelta(seconds=1) if up and rest else timedelta())
+        return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    rest = timedelta(microseconds=at.microsecond)
+    whole = at - rest + (timedelta(seconds=1) if up and rest else timedelta())
     return whole.strftime("%Y-%m-%dT%H:%M:%SZ")

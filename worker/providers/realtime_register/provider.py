@@ -1,7 +1,9 @@
 """Asking Realtime Register (PROVIDERS, sections 1.1 to 1.4, 1.8, 1.9)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import ClassVar
 
 from worker.errors import ContractBroken
@@ -10,10 +12,10 @@ from worker.provider import Bounds, Contract, Order, Page, Paging, Window
 from worker.providers.realtime_register import schema
 from worker.providers.realtime_register.normalise import normalise
 from worker.providers.realtime_register.options import RealtimeRegisterOptions
-from worker.rest.answers import GONE, Answer, Refused
+from worker.rest.answers import GONE, Refused
 from worker.rest.auth import ApiKey
 from worker.rest.client import Api, Client, Means, Parameters, segment
-from worker.rest.paging import Reading, anchored_offset
+from worker.rest.listing import Ask, Listing, pages_of
 from worker.settings import SourceSettings
 
 
@@ -26,7 +28,7 @@ class RealtimeRegister:
         paging=Paging.OFFSET,
         order=Order.OLDEST_FIRST,
         filters_from=True,
-        filters_to=False,
+        filters_to=True,
         time_field=schema.FIRED,
         bounds=Bounds.INCLUSIVE,
         grain=timedelta(seconds=1),
@@ -45,18 +47,22 @@ class RealtimeRegister:
     @staticmethod
     def client(options: RealtimeRegisterOptions, means: Means) -> Client:
         """A client with the source's API key."""
-        return Client(Api.of(options, schema.PRODUCTION, ApiKey(options.api_key.get_secret_value())), means)
+        api = Api.of(options, schema.PRODUCTION, ApiKey(options.api_key.get_secret_value()))
+        return Client(replace(api, back_at=schema.back_at), means)
 
     def pages(self, window: Window) -> Iterator[Page]:
         """Every page of the window, ordered by `fireDate` and `id`.
 
         Raises ProviderError; ContractBroken with a hint where the customer is not known.
         """
+        yield from self._rows(schema.FIRED, window)
 
-        def read(offset: int, size: int) -> Reading:
-            return schema.listed(self._list([*_query(window), ("limit", size), ("offset", offset)]))
+    def changes(self, change: str, since: datetime) -> Iterator[Page]:
+        """Every page of the rows that were read, or acknowledged, since; in the order in which they were (section 1.3).
 
-        yield from anchored_offset(read, self._page_size, schema.row_id, tie=schema.fired)
+        Raises ProviderError.
+        """
+        yield from self._rows(change, Window(start=since))
 
     def fetch(self, external_id: str) -> Item | None:
         """One item; None for 404, 410, and the 400 with which the API says that there is no such thing (section 1.9).
@@ -91,9 +97,21 @@ class RealtimeRegister:
         """The item by the mapping table (section 1.11). Raises ItemRejected without a usable id."""
         return normalise(item)
 
-    def _list(self, parameters: Parameters) -> Answer:
+    def _rows(self, field: str, window: Window) -> Iterator[Page]:
+        """Every page of the rows whose `field` lies in the window, in its order."""
+
+        def request(ask: Ask) -> tuple[str, Parameters]:
+            return self._path, [*_query(field, ask.window), ("limit", ask.size), ("offset", ask.offset or 0)]
+
+        listing = Listing(
+            request=request,
+            listed=schema.listed,
+            key=schema.row_id,
+            when=partial(schema.time_of, field),
+            size=self._page_size,
+        )
         try:
-            return self._client.get(self._path, parameters)
+            yield from pages_of(self._client, self.contract, listing, window)
         except Refused as refusal:
             if refusal.status in GONE or refusal.kind == schema.NO_OBJECT:
                 hint = "Is the source's customer the handle of the account that its api_key belongs to?"
@@ -101,11 +119,11 @@ class RealtimeRegister:
             raise
 
 
-def _query(window: Window) -> list[tuple[str, str]]:
-    """`id` after `fireDate`: many notifications may share one second. The first bound includes itself."""
-    query = [("order", schema.FIRED), ("order", schema.ID)]
+def _query(field: str, window: Window) -> list[tuple[str, str | int]]:
+    """`id` after the time: many notifications may share one second. The first bound includes itself."""
+    query: list[tuple[str, str | int]] = [("order", field), ("order", schema.ID)]
     if window.start:
-        query.append((f"{schema.FIRED}:gte", schema.time_bound(window.start)))
+        query.append((f"{field}:gte", schema.time_bound(window.start)))
     if window.end:
-        query.append((f"{schema.FIRED}:lte", schema.time_bound(window.end + timedelta(seconds=1))))
+        query.append((f"{field}:lte", schema.time_bound(window.end + timedelta(seconds=1))))
     return query

@@ -1,12 +1,12 @@
 """Realtime Register's words, and the shape of its answers (PROVIDERS, sections 1.3 to 1.6)."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from worker.errors import ContractBroken
 from worker.rest.answers import Answer
 from worker.rest.paging import Reading
-from worker.rest.reading import external_id, json_kind, member
+from worker.rest.reading import external_id, instant, json_kind, member
 
 PRODUCTION: Final = "https://api.yoursrs.com/v2"
 NO_OBJECT: Final = "ObjectDoesNotExist"
@@ -23,10 +23,9 @@ def row_id(row: object) -> str | None:
     return external_id(member(row, ID))
 
 
-def fired(row: object) -> str | None:
-    """What rows are ordered by, as it is written."""
-    at = member(row, FIRED)
-    return at if isinstance(at, str) else None
+def time_of(field: str, row: object) -> datetime | None:
+    """A time of a row, by which rows can be filtered and ordered; the API documents UTC (section 1.7)."""
+    return instant(member(row, field), zone=UTC)
 
 
 def listed(answer: Answer) -> Reading:
@@ -43,6 +42,11 @@ def listed(answer: Answer) -> Reading:
     return Reading(rows=rows, server_date=answer.server_date, total=total if type(total) is int else None)
 
 
-def time_bound(instant: datetime) -> str:
+def back_at(error: object) -> datetime | None:
+    """When the API is back, of the error `{type: "ProviderUnavailable", message, startDate, endDate}` (section 1.9)."""
+    return instant(member(error, "endDate"), zone=UTC)
+
+
+def time_bound(at: datetime) -> str:
     """An instant as the API writes them: whole seconds, cut (section 1.7)."""
-    return (instant - timedelta(microseconds=instant.microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (at - timedelta(microseconds=at.microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,74 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from worker.errors import ConfigurationError
+from worker.providers import PROVIDERS, build, providers
+
+MODULE = """
+from worker.providers.bookkeep.provider import Bookkeep
+
+class Added(Bookkeep):
+    slug = "{slug}"
+
+class Half:
+    slug = "{slug}"
+
+def broken():
+    raise AssertionError
+"""
+
+Distribute = Callable[..., None]
+
+
+@pytest.fixture
+def distribute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Distribute:
+    """Puts a package's folder on the path, with one entry point."""
+
+    def make(name: str, module: str, attribute: str = "Added", slug: str = "added") -> None:
+        (tmp_path / f"{module}.py").write_text(MODULE.format(slug=slug))
+        metadata = tmp_path / "acme_tocsin-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-tocsin\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(f"[tocsin.providers]\n{name} = {module}:{attribute}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return make
+
+
+def test_a_package_adds_a_provider_by_its_entry_point(distribute: Distribute) -> None:
+    distribute("added", "acme_first")
+
+    found = providers()
+    written = {"provider": "added", "publishable_key": "p", "secret_key": "s"}
+    provider, client = build(found["added"].options.model_validate(written))
+    client.close()
+
+    assert set(found) == {*PROVIDERS, "added"}
+    assert provider.slug == "added"
+
+
+def test_without_such_a_package_there_are_those_that_come_with_it() -> None:
+    assert set(providers()) >= set(PROVIDERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "attribute", "expected"),
+    [
+        ("bookkeep", "acme_second", "Added", '"bookkeep" of acme-tocsin has the name of another provider'),
+        ("added", "acme_third", "Absent", '"added" of acme-tocsin can\'t be loaded: AttributeError'),
+        ("added", "acme_fourth", "Half", '"added" of acme-tocsin is no provider: it has no contract'),
+        ("other", "acme_fifth", "Added", '"other" of acme-tocsin calls itself "added"'),
+    ],
+)
+def test_what_a_package_adds_and_can_t_be_used_is_one_line(
+    distribute: Distribute, name: str, module: str, attribute: str, expected: str
+) -> None:
+    distribute(name, module, attribute)
+
+    with pytest.raises(ConfigurationError) as caught:
+        providers()
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"tocsin.providers: {expected}")

@@ -1,0 +1,1 @@
+"""Providers by description alone: those of the configuration, and those that come with Tocsin (POLLING, section 8)."""
