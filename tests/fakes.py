@@ -73,6 +73,9 @@ class ScriptedProvider:
             else:
                 step()
 
+    def changes(self, change: str, since: datetime) -> Iterator[Page]:
+        raise NotImplementedError(change, since)
+
     def fetch(self, external_id: str) -> Item | None:
         raise NotImplementedError(external_id)
 

@@ -18,7 +18,7 @@ from celery import Celery, signals
 from celery.apps.worker import Worker
 from kombu import Queue
 
-from worker import logs, wiring
+from worker import logs, terms, wiring
 from worker.errors import ConfigurationError
 from worker.settings import Settings
 from worker.wiring import House
@@ -91,7 +91,7 @@ app.add_defaults(from_configuration)
 
 def ticks() -> dict[str, timedelta]:
     """How often to look through each configured provider's sources for those that are due."""
-    return wiring.ticks(_settings())
+    return terms.ticks(_settings())
 
 
 @cache

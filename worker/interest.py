@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+_OF_NOTIFICATIONS = "notification."
+
 
 @dataclass(frozen=True, slots=True)
 class Interest:
@@ -27,12 +29,16 @@ class Topic:
 
 
 def unwanted(interest: Interest, topic: Topic) -> str | None:
-    """Which filter keeps this message from the endpoint; None: it is wanted."""
+    """Which filter keeps this message from the endpoint; None: it is wanted.
+
+    `kinds` and `statuses` are those of notifications: an operational message has neither, and passes.
+    """
+    about_one = topic.type.startswith(_OF_NOTIFICATIONS)
     checks = (
         ("types", _matches(interest.types, topic.type)),
         ("sources", topic.source is None or interest.sources is None or topic.source in interest.sources),
-        ("kinds", interest.kinds is None or _matches(interest.kinds, topic.kind or "")),
-        ("statuses", interest.statuses is None or topic.status in interest.statuses),
+        ("kinds", not about_one or interest.kinds is None or _matches(interest.kinds, topic.kind or "")),
+        ("statuses", not about_one or interest.statuses is None or topic.status in interest.statuses),
     )
     return next((name for name, passes in checks if not passes), None)
 

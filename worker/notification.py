@@ -1,6 +1,6 @@
 """A notification: an item of any provider, in our words (PROVIDERS, section 0.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +19,15 @@ class Status(StrEnum):
     RESOLVED = "resolved"
     IGNORED = "ignored"
     EXPIRED = "expired"
+
+
+CLOSED = frozenset({Status.RESOLVED, Status.IGNORED})
+"""The statuses that are closed, unless a provider's contract says otherwise; EXPIRED always is."""
+
+
+def is_open(status: Status, closed: Collection[Status]) -> bool:
+    """Whether a notification of that status may still change, where those statuses are closed."""
+    return status is not Status.EXPIRED and status not in closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +65,23 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """A notification and the hash of all of it but the volatile fields: equal hashes, nothing to tell."""
+    """A notification and the hash of all of it but the volatile fields: equal hashes, nothing to tell.
+
+    `closed`: the statuses that are closed at its provider; EXPIRED always is. `if_new`: what it is stored as where it
+    was not known, if that is something else. `changed`: it was read because it changed, so where it was not known it is
+    told as a change.
+    """
 
     notification: Notification
     content_hash: str
+    closed: frozenset[Status] = CLOSED
+    if_new: "Normalised | None" = None
+    changed: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether its state may still change, so that it is looked at again."""
+        return is_open(self.notification.status, self.closed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,33 @@
 """What an operator may ask of a house, beside what it does by itself: how it fares, a test, another try, pruning."""
 
 import json
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from worker import deliver, poll, report
+from worker import deliver, report
+from worker.backfill import Progress, Watch
+from worker.backfill import backfill as read_past
 from worker.delivery import Attempted
 from worker.envelope import encode
 from worker.errors import LeaseLost
+from worker.intake import Surroundings, take_in
 from worker.logs import shown_url
+from worker.past import Past
 from worker.progress import PollSummary
+from worker.providers import build
 from worker.revision import MessageType
-from worker.store import endpoints, fates, notifications, outbox, rejected, retention, shown, sources
-from worker.store.outbox import Stream
+from worker.store import endpoints, fates, rejected, retention, shown, sources
 from worker.store.shown import Filter
+from worker.store.sources import Lease
 from worker.webhooks.sender import Sender
 from worker.wiring import House
 
 _WAIT = timedelta(milliseconds=100)
+_AT_ONCE = 100
+"""Rejected items in one commit: others wait for it, and it ends well before the lease does."""
 
 
 def source_rows(home: House) -> list[dict[str, Any]]:
@@ -63,32 +73,56 @@ def test_endpoint(home: House, name: str) -> Attempted:
     return attempted
 
 
+def backfill(
+    home: House, name: str, past: Past, wait: Callable[[timedelta], None], tell: Callable[[str], None]
+) -> Generator[Progress, None, None]:
+    """Read a source's past, in the foreground; told after each commit. Its requests make way for those of polls.
+
+    `wait` waits, `tell` says why. Raises ProviderError as `worker.backfill` does.
+    """
+    watch = Watch(Surroundings(home.database, home.clock, home.random), wait, tell)
+    means = replace(home.means, live=False, wait_out=watch.wait_out)
+    provider, client = build(home.settings.sources[name], means)
+    with closing(client):
+        yield from read_past(replace(home.subscription(name), provider=provider), past, watch)
+
+
 def retry_rejected(home: House, name: str) -> tuple[int, int]:
     """Run a source's rejected items through again; how many were stored, and how many are still rejected.
 
-    Raises LeaseLost when another process polls the source. Where nothing was rejected, nobody is kept from polling it.
+    A hundred at a time, each hundred in one commit. Raises LeaseLost when another process polls the source; what was
+    committed until then stays. Where nothing was rejected, nobody is kept from polling it.
     """
     with home.database.reading() as session:
         if not shown.rejected(session, Filter(source=name, limit=1)):
             return 0, 0
-    now, subscription = home.clock(), home.subscription(name)
     with home.database.transaction() as session:
-        lease = sources.acquire(session, name, now, only_due=False)
+        lease = sources.acquire(session, name, home.clock(), only_due=False, polls=False)
+        ids = rejected.ids_of(session, lease.source_id) if lease else ()
     if lease is None:
         raise LeaseLost(f"source {name}")
+    tried = stored = 0
+    try:
+        for first in range(0, len(ids), _AT_ONCE):
+            kept, still = _retried(home, lease, ids[first : first + _AT_ONCE])
+            tried, stored = tried + kept, stored + kept - still
+    finally:
+        with home.database.transaction() as session:
+            sources.put_back(session, lease.token)
+            summary = PollSummary(fetched=tried, rejected=tried - stored)
+            sources.record_run(session, lease.poll_run_id, summary, None, home.clock())
+    return stored, tried - stored
+
+
+def _retried(home: House, lease: Lease, ids: Sequence[int]) -> tuple[int, int]:
+    """One commit: how many were tried, and how many are still rejected. Raises LeaseLost: then nothing of it is."""
+    now, subscription = home.clock(), home.subscription(lease.source)
     with home.database.transaction() as session:
-        sources.renew(session, lease, home.clock())
-        kept = rejected.of_source(session, lease.source_id)
+        sources.renew(session, lease, now)
+        kept = rejected.those(session, ids)
         still: set[int | None] = set()
         for row in kept:
-            items, unfit = poll.normalise_all(subscription.provider, [json.loads(row.raw)], now)
-            stored = notifications.store_page(session, lease.source_id, name, items, now)
-            stream = Stream(lease.source_id, name, subscription.provider.slug, lease.start_at)
-            outbox.owe(session, stream, stored, subscription.interests, now)
-            if unfit or stored.refused:
+            if take_in(session, subscription, lease, [json.loads(row.raw)], now).rejected:
                 still.add(row.id)
         rejected.forget(session, [row.id for row in kept if row.id and row.id not in still])
-        sources.put_back(session, lease.token)
-        summary = PollSummary(fetched=len(kept), rejected=len(still))
-        sources.record_run(session, lease.poll_run_id, summary, None, home.clock())
-    return len(kept) - len(still), len(still)
+    return len(kept), len(still)

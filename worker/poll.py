@@ -1,26 +1,24 @@
 """The poll spine: pages in; notifications, messages, deliveries and progress out, a commit a page (DESIGN, 3)."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
 
 import structlog
 
-from worker import progress
+from worker import announce, progress
+from worker.acknowledge import acknowledge
 from worker.backoff import full_jitter
-from worker.errors import AuthFailed, ContractBroken, ItemRejected, LeaseLost, ProviderError, RateLimited
-from worker.interest import Interest
-from worker.moment import Schedule, next_moment, shortest
-from worker.notification import Normalised, RejectedItem
+from worker.errors import AuthFailed, LeaseLost, ProviderError, RateLimited, Unavailable
+from worker.follow import follow
+from worker.following import Followed, Following, whole
+from worker.intake import Subscription, Surroundings, Taken, take_in
+from worker.moment import lags, next_moment, shortest
 from worker.progress import Pass, PollSummary
-from worker.provider import Page, Provider
-from worker.revision import content_hash
-from worker.store import notifications, outbox, rejected, sources
-from worker.store.notifications import Stored
-from worker.store.outbox import Stream
-from worker.store.session import Database
+from worker.provider import Page
+from worker.rest.manners import LONGEST_REST
+from worker.store import sources
 from worker.store.sources import Lease, Setback
 
 LONGEST_WAIT = timedelta(hours=1)
@@ -28,56 +26,38 @@ _FIRST_WAIT = timedelta(seconds=1)
 _log = structlog.get_logger("poll")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """One source as configured: whom to ask, how often, how far back, and who wants to hear of it."""
-
-    source: str
-    provider: Provider
-    schedule: Schedule
-    overlap: timedelta
-    interests: tuple[Interest, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a poll needs of the world: a database, a clock, dice, and whether the process is to end.
-
-    `held` are the leases that this process has, for the case that it must end before its polls do.
-    """
-
-    database: Database
-    clock: Callable[[], datetime]
-    random: Random
-    stopping: Callable[[], bool] = lambda: False
-    held: set[str] = field(default_factory=set)
-
-
 def poll_source(subscription: Subscription, lease: Lease, world: Surroundings) -> Iterator[PollSummary]:
-    """Read one pass, and say after each page's commit how far it has come.
+    """Read one pass, then what is due of the open notifications, then acknowledge; after each commit, how far it is.
 
     Raises ProviderError as the provider does, and LeaseLost when another process has the source: what was committed
     stays, and the next pass begins where the last complete one ended.
     """
-    provider, reading = subscription.provider, _begin(subscription, lease)
+    reading = _reading(subscription, lease, world)
+    world.cut_short.pop(lease.source, None)
     summary = PollSummary(covered_until=lease.checkpoint.covered_until)
-    for page in provider.pages(reading.window):
-        now = world.clock()
-        items, unfit = normalise_all(provider, page.items, now)
-        begins = progress.earliest(provider.contract, lease.start_at, reading.clock_offset(page, now))
-        stream = Stream(lease.source_id, lease.source, provider.slug, begins)
-        with world.database.transaction() as session:
-            sources.renew(session, lease, now)
-            stored = notifications.store_page(session, lease.source_id, lease.source, items, now)
-            rejected.keep(session, lease.source_id, (*unfit, *stored.refused), now)
-            outbox.owe(session, stream, stored, subscription.interests, now)
-            reading = reading.after(page, _kept(items, stored), notifications.ids_of(stored.revisions), now)
-            sources.advance(session, lease, reading.checkpoint, now)
-        summary = _count(summary, page, stored, len(unfit), reading.checkpoint.covered_until)
+    try:
+        for page in whole(subscription.provider.pages(reading.window)):
+            now = world.clock()
+            at = replace(lease.checkpoint, clock_offset=reading.clock_offset(page, now))
+            with world.database.transaction() as session:
+                sources.renew(session, lease, now)
+                taken = take_in(session, subscription, replace(lease, checkpoint=at), page.items, now)
+                reading = reading.after(page, taken.items, taken.changed, now)
+                sources.advance(session, lease, reading.checkpoint, now)
+            reading.store_page()
+            summary = _counted(summary, page, taken, reading)
+            yield summary
+            if reading.complete:
+                break
+    except (RateLimited, Unavailable):
+        if reading.may_go_on:
+            world.cut_short[lease.source] = reading
+        raise
+    for step in follow(Following.after(subscription, lease, world, reading)):
+        summary = _followed(summary, step)
         yield summary
-        if reading.complete:
-            return
-    raise ContractBroken("the last page never came")
+    for _ in acknowledge(subscription, lease, world):
+        yield summary
 
 
 def poll(subscription: Subscription, world: Surroundings, *, only_due: bool) -> PollSummary | None:
@@ -88,7 +68,7 @@ def poll(subscription: Subscription, world: Surroundings, *, only_due: bool) -> 
     with world.database.transaction() as session:
         lease = sources.acquire(session, subscription.source, world.clock(), only_due=only_due)
         if lease:
-            sources.record_window(session, lease.poll_run_id, _begin(subscription, lease).window)
+            sources.record_window(session, lease.poll_run_id, _reading(subscription, lease, world).window)
     if lease is None:
         return None
     world.held.add(lease.token)
@@ -98,7 +78,11 @@ def poll(subscription: Subscription, world: Surroundings, *, only_due: bool) -> 
         world.held.discard(lease.token)
 
 
-def _begin(subscription: Subscription, lease: Lease) -> Pass:
+def _reading(subscription: Subscription, lease: Lease, world: Surroundings) -> Pass:
+    """The pass that was cut short, if nobody has come further since; else a new one."""
+    cut_short = world.cut_short.get(lease.source)
+    if cut_short and cut_short.goes_on(lease.checkpoint, subscription.overlap):
+        return cut_short
     contract, overlap = subscription.provider.contract, subscription.overlap
     return progress.begin(contract, lease.checkpoint, lease.start_at, overlap, lease.acquired_at)
 
@@ -120,62 +104,51 @@ def _poll_under(lease: Lease, subscription: Subscription, world: Surroundings) -
     return summary
 
 
-def normalise_all(provider: Provider, raw: Sequence[Any], now: datetime) -> tuple[list[Normalised], list[RejectedItem]]:
-    """The items in our words, in their order; what can't be normalised comes back as rejected."""
-    items, unfit = [], []
-    for item in raw:
-        try:
-            items.append(_normalised(provider, item, now))
-        except ItemRejected as rejection:
-            unfit.append(RejectedItem(item, rejection.detail))
-        except Exception as fault:  # noqa: BLE001  # one bad item never holds up its page, even when the fault is ours
-            _log.exception("poll.item_rejected")
-            unfit.append(RejectedItem(item, f"normalising it failed: {type(fault).__name__}"))
-    return items, unfit
-
-
-def _normalised(provider: Provider, item: Any, now: datetime) -> Normalised:
-    if not isinstance(item, dict):
-        raise ItemRejected("it is no object")
-    notification = provider.normalise(item, now)
-    return Normalised(notification, content_hash(notification, provider.contract.volatile))
-
-
 def setback(error: Exception, subscription: Subscription, failures: int, now: datetime, random: Random) -> Setback:
     """What follows from a failed poll: whose move it is (DESIGN, section 5; POLLING, section 5)."""
     reason = str(error) if isinstance(error, ProviderError) else f"an error of our own: {type(error).__name__}"
+    told_to_wait = error.retry_after if isinstance(error, RateLimited) else None
     wait = full_jitter(failures, shortest(subscription.schedule, _FIRST_WAIT), LONGEST_WAIT, random)
-    if isinstance(error, RateLimited) and error.retry_after is not None:
-        wait = max(wait, error.retry_after)
-    return Setback(reason, now + wait, paused=isinstance(error, AuthFailed))
+    if told_to_wait is not None:
+        wait = max(full_jitter(1, _FIRST_WAIT, LONGEST_WAIT, random), min(told_to_wait, LONGEST_REST))
+    return Setback(reason, now + wait, paused=isinstance(error, AuthFailed), failed=told_to_wait is None)
 
 
-def _kept(items: Sequence[Normalised], stored: Stored) -> Sequence[Normalised]:
-    """Without what the database refused: it never moves the high-water mark (POLLING, section 6)."""
-    refused = [item.raw for item in stored.refused]
-    return [item for item in items if item.notification.raw not in refused] if refused else items
+def _counted(summary: PollSummary, page: Page, taken: Taken, reading: Pass) -> PollSummary:
+    return replace(
+        _with(summary, page, taken),
+        covered_until=reading.checkpoint.covered_until,
+        not_before=reading.not_before,
+        complete=reading.complete,
+    )
 
 
-def _count(summary: PollSummary, page: Page, stored: Stored, unfit: int, covered: datetime | None) -> PollSummary:
-    new = sum(1 for revision in stored.revisions if revision.number == 1)
-    refused = unfit + len(stored.refused)
+def _followed(summary: PollSummary, step: Followed) -> PollSummary:
+    if step.page is None or step.taken is None:
+        return replace(summary, changed=summary.changed + step.ended)
+    return _with(summary, step.page, step.taken)
+
+
+def _with(summary: PollSummary, page: Page, taken: Taken) -> PollSummary:
+    new = sum(1 for revision in taken.revisions if revision.number == 1)
     return replace(
         summary,
         pages=summary.pages + 1,
         fetched=summary.fetched + len(page.items),
         new=summary.new + new,
-        changed=summary.changed + len(stored.revisions) - new,
-        unchanged=summary.unchanged + len(page.items) - refused - len(stored.revisions),
-        rejected=summary.rejected + refused,
+        changed=summary.changed + len(taken.revisions) - new,
+        unchanged=summary.unchanged + len(page.items) - taken.rejected - len(taken.revisions),
+        rejected=summary.rejected + taken.rejected,
         repairs=summary.repairs + page.repairs,
-        covered_until=covered,
     )
 
 
 def _settle(subscription: Subscription, world: Surroundings, lease: Lease, summary: PollSummary) -> None:
     now = world.clock()
     with world.database.transaction() as session:
-        sources.settle(session, lease, next_moment(lease.source, subscription.schedule, now), now)
+        moment = next_moment(lease.source, subscription.schedule, now)
+        if sources.settle(session, lease, max(moment, summary.not_before or moment), now):
+            announce.recovered(session, subscription, now)
         sources.record_run(session, lease.poll_run_id, summary, None, now)
     if lease.failures:
         _log.info("poll.recovered", source=lease.source, failures=lease.failures)
@@ -187,13 +160,25 @@ def _set_back(
 ) -> None:
     now = world.clock()
     follows = setback(error, subscription, lease.failures + 1, now, world.random)
+    if summary.complete and not isinstance(error, RateLimited):
+        follows = replace(follows, next_poll_at=_no_later(follows.next_poll_at, subscription, now))
     with world.database.transaction() as session:
-        sources.set_back(session, lease, follows, now)
+        behind = lags(lease.source, subscription.schedule, sources.complete_until(session, lease), now)
+        follows = replace(follows, failed=follows.failed or behind)
+        if sources.set_back(session, lease, follows, now):
+            announce.failing(session, subscription, now)
         sources.record_run(session, lease.poll_run_id, summary, follows.reason, now)
     if follows.paused:
         _log.error("poll.paused", source=lease.source, reason=follows.reason)
+    elif not follows.failed:
+        _log.info("poll.put_off", source=lease.source, reason=follows.reason, next_poll_at=follows.next_poll_at)
     elif not lease.failures:
         _log.warning("poll.failing", source=lease.source, reason=follows.reason, next_poll_at=follows.next_poll_at)
+
+
+def _no_later(next_poll_at: datetime, subscription: Subscription, now: datetime) -> datetime:
+    """What failed was not the live pass: that goes on at its usual moments."""
+    return min(next_poll_at, next_moment(subscription.source, subscription.schedule, now))
 
 
 def _put_back(world: Surroundings, lease: Lease, summary: PollSummary) -> None:

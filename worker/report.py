@@ -7,12 +7,16 @@ from worker.delivery import DeliveryStatus
 from worker.moment import Schedule, lags
 from worker.notification import rfc3339
 from worker.store.fates import EndpointFate, SourceFate
+from worker.store.tables import Source
 
 OK, FAILING, PAUSED, DISABLED = "ok", "failing", "paused", "disabled"
 
 
 def source_row(name: str, fate: SourceFate, schedule: Schedule, now: datetime) -> dict[str, Any]:
-    """A source as JSON. It fails when its last poll did, or when it lags more than three intervals (POLLING, 7)."""
+    """A source as JSON. It fails when its last poll did, or when it lags more than three intervals (POLLING, 7).
+
+    It doesn't lag where it isn't due: the provider asked to be left alone until then.
+    """
     row = fate.row
     status, reason = _source_status(name, fate, schedule, now)
     return {
@@ -63,6 +67,14 @@ def _source_status(name: str, fate: SourceFate, schedule: Schedule, now: datetim
         return PAUSED, row.reason
     if row.failures:
         return FAILING, row.reason
-    if lags(name, schedule, row.covered_until or row.created_at, now):
-        return FAILING, "it is more than three intervals behind: is a worker running?"
-    return OK, None
+    if row.next_poll_at <= now and lags(name, schedule, row.covered_until or row.created_at, now):
+        return FAILING, f"it is more than three intervals behind: {_why_behind(row, now)}"
+    return OK, row.reason
+
+
+def _why_behind(row: Source, now: datetime) -> str:
+    if row.lease_until and row.lease_until > now:
+        return "its poll has not ended yet"
+    if row.last_poll_at and row.last_poll_at >= row.next_poll_at:
+        return "its polls begin and do not end; the log says why"
+    return "is a worker running?"

@@ -9,10 +9,9 @@ from uuid import UUID, uuid5
 
 import orjson
 
-from worker.notification import Normalised, Notification, Status, rfc3339
+from worker.notification import Normalised, Notification, Status, is_open, rfc3339
 
 _NAMESPACE = UUID("7f1c3a52-5d0e-5b7e-9a57-70c51a000000")
-_CLOSED = frozenset({Status.RESOLVED, Status.IGNORED})
 
 
 class MessageType(StrEnum):
@@ -54,14 +53,21 @@ class Revision:
 def revise(source: str, item: Normalised, known: Known | None) -> Revision | None:
     """The next revision, or None where there is nothing to tell.
 
-    An older copy never reopens what is closed: a change needs a newer `updated_at` for that (POLLING, section 4).
+    An older copy never reopens what is closed: a change needs a newer `updated_at` for that (POLLING, section 4). What
+    was not known and was read because it changed is told as a change (CLARIFICATIONS, 7).
     """
     if known is None:
-        return _revision(source, item, 1, MessageType.CREATED, None)
-    if known.content_hash == item.content_hash or _reopened_by_older_copy(item.notification, known):
+        kind = MessageType.UPDATED if item.changed else MessageType.CREATED
+        return _revision(source, item.if_new or item, 1, kind, None)
+    if known.content_hash == item.content_hash or _reopened_by_older_copy(item, known):
         return None
     expired = item.notification.status is Status.EXPIRED and known.status is not Status.EXPIRED
     kind = MessageType.EXPIRED if expired else MessageType.UPDATED
+    return _revision(source, item, known.revision + 1, kind, known)
+
+
+def ended(source: str, item: Normalised, known: Known, kind: MessageType) -> Revision:
+    """The revision that says that a notification was withdrawn, or has expired (CLARIFICATIONS, 6)."""
     return _revision(source, item, known.revision + 1, kind, known)
 
 
@@ -92,10 +98,11 @@ def _message_id(*parts: str) -> str:
     return "msg_" + hashlib.sha256(_canonical(parts)).hexdigest()[:40]
 
 
-def _reopened_by_older_copy(notification: Notification, known: Known) -> bool:
-    if known.status not in _CLOSED or notification.status in _CLOSED:
+def _reopened_by_older_copy(item: Normalised, known: Known) -> bool:
+    status = item.notification.status
+    if is_open(known.status, item.closed) or status in item.closed or status is known.status:
         return False
-    newer = notification.updated_at and known.updated_at and notification.updated_at > known.updated_at
+    newer = item.notification.updated_at and known.updated_at and item.notification.updated_at > known.updated_at
     return not newer
 
 

@@ -9,18 +9,21 @@ from functools import cached_property
 from pathlib import Path
 from random import Random
 
-from worker import __version__, deliver, poll, vault
+from worker import __version__, announce, deliver, poll, terms, vault
 from worker.deliver import Outbox, Rules
+from worker.intake import Subscription, Surroundings
 from worker.interest import Interest
 from worker.moment import Schedule
-from worker.poll import Subscription, Surroundings
 from worker.progress import PollSummary
 from worker.provider import Provider
-from worker.providers import PROVIDERS, build
+from worker.providers import build, patient, providers
+from worker.rest.budget import Budgets
 from worker.rest.client import Client, Means
+from worker.rest.kept import Kept
 from worker.revision import MessageType
-from worker.settings import EndpointSettings, Settings, SourceSettings, load
-from worker.store import endpoints, schema, sources
+from worker.settings import Settings, load
+from worker.shared_tokens import SharedTokens
+from worker.store import endpoints, roster, schema, sources
 from worker.store.claims import Allowance
 from worker.store.session import Database
 from worker.vault import Vault
@@ -31,8 +34,6 @@ from worker.webhooks.verdict import Policy
 
 _BEYOND_TIMEOUT = timedelta(seconds=30)
 _SWEEP_BEGINS_FOR = timedelta(minutes=5)
-_SHORTEST_TICK, _LONGEST_TICK = timedelta(seconds=1), timedelta(seconds=5)
-_CRON_GRAIN = timedelta(minutes=1)
 
 
 def utc_now() -> datetime:
@@ -42,8 +43,9 @@ def utc_now() -> datetime:
 
 def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """The configuration, checked against the providers there are. Raises ConfigurationError."""
-    options = {slug: provider.options for slug, provider in PROVIDERS.items()}
-    return load(path, environ, options, tuple(MessageType))
+    known = providers()
+    acknowledging = [slug for slug, provider in known.items() if provider.contract.acknowledges]
+    return load(path, environ, {slug: one.options for slug, one in known.items()}, tuple(MessageType), acknowledging)
 
 
 @dataclass
@@ -63,17 +65,17 @@ class House:
     def __post_init__(self) -> None:
         self.database = Database(self.settings.database)
         self._one_sweep = threading.Lock()
+        self._names = terms.names(self.settings)
         self._polls = {name: threading.Lock() for name in self.settings.sources}
-        self._leases: set[str] = set()
-        self._clients: list[Client] = []
+        self._world = Surroundings(self.database, self.clock, self.random, self.stopping.is_set)
+        self._clients = Kept()
 
     def move_in(self) -> None:
         """See to the schema, and make every configured source and endpoint known. Raises ConfigurationError."""
         schema.require(self.database)
         now = self.clock()
         with self.database.transaction() as session:
-            for name, source in self.settings.sources.items():
-                sources.register(session, name, source.provider, _start_at(source, now), now)
+            roster.register(session, terms.roster(self.settings, now), now)
             for name, endpoint in self.settings.endpoints.items():
                 endpoints.register(session, name, now)
                 if endpoint.secret is None and not endpoints.secrets(session, name, now):
@@ -83,8 +85,9 @@ class House:
         """Let go of connections."""
         if "sender" in self.__dict__:
             self.sender.close()
-        for client in self._clients:
-            client.close()
+        self._clients.close()
+        if "budgets" in self.__dict__:
+            self.budgets.close()
         self.database.close()
 
     @cached_property
@@ -96,14 +99,35 @@ class House:
     @cached_property
     def interests(self) -> tuple[Interest, ...]:
         """What each endpoint wants."""
-        return tuple(_interest(name, endpoint) for name, endpoint in self.settings.endpoints.items())
+        return tuple(terms.interest(name, endpoint) for name, endpoint in self.settings.endpoints.items())
+
+    @cached_property
+    def means(self) -> Means:
+        """What asking providers takes: tokens and budgets are shared by all workers."""
+        tokens = SharedTokens(self.database, self.vault, self.clock)
+        return Means(clock=self.clock, tokens=tokens, budgets=self.budgets)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """How many requests each credential has left, counted for all workers."""
+        return Budgets(self.settings.broker, self.clock, self.vault.fingerprint)
 
     @cached_property
     def providers(self) -> Mapping[str, Provider]:
         """The provider of each source, built from the source's options."""
-        built = {name: build(source, Means(clock=self.clock)) for name, source in self.settings.sources.items()}
-        self._clients = [client for _, client in built.values()]
-        return {name: provider for name, (provider, _) in built.items()}
+        return {name: provider for name, (provider, _) in self._built.items()}
+
+    @cached_property
+    def patient_providers(self) -> Mapping[str, Provider]:
+        """The same providers, for what can wait."""
+        return {name: patient(self.settings.sources[name], client) for name, (_, client) in self._built.items()}
+
+    @cached_property
+    def _built(self) -> Mapping[str, tuple[Provider, Client]]:
+        built = {name: build(source, self.means) for name, source in self.settings.sources.items()}
+        for name, (_, client) in built.items():
+            self._clients.add(name, client)
+        return built
 
     @cached_property
     def sender(self) -> Sender:
@@ -113,22 +137,24 @@ class House:
 
     def schedule(self, name: str) -> Schedule:
         """When a source is polled."""
-        options = self.settings.sources[name]
-        return Schedule(options.every, options.cron, options.timezone)
+        return terms.schedule(self.settings.sources[name])
 
     def subscription(self, name: str) -> Subscription:
         """A source as configured."""
         return Subscription(
             source=name,
             provider=self.providers[name],
+            patient=self.patient_providers[name],
             schedule=self.schedule(name),
             overlap=self.settings.sources[name].overlap,
+            track_for=self.settings.sources[name].track_for,
             interests=self.interests,
+            acknowledge=self.settings.sources[name].acknowledge,
         )
 
     def target(self, name: str) -> Target:
         """Where an endpoint is and how it is spoken to."""
-        return _target(name, self.settings.endpoints[name], self.signing_secrets(name))
+        return terms.target(name, self.settings.endpoints[name], self.signing_secrets(name))
 
     def signing_secrets(self, name: str) -> tuple[str, ...]:
         """The secrets in force: the configured one, else those that were made and stored."""
@@ -139,16 +165,19 @@ class House:
 
     def due_sources(self, provider: str) -> list[str]:
         """The provider's sources that are due, now on their way to a worker."""
-        names = [name for name, source in self.settings.sources.items() if source.provider == provider]
-        if not names:
+        names = self._names.get(provider, frozenset())
+        announce.lagging(self.database, names, self.subscription, self.clock())
+        with self.database.reading() as session:
+            due = roster.due(session, names, self.clock())
+        if not due:
             return []
         with self.database.transaction() as session:
-            return sources.queue_due(session, names, self.clock())
+            return sources.queue_due(session, due, self.clock())
 
     def unqueue(self) -> None:
         """For a process whose queue is in its memory: what was on its way in the last one is not in this one."""
         with self.database.transaction() as session:
-            sources.unqueue(session, list(self.settings.sources))
+            sources.unqueue(session)
 
     def poll(self, name: str, *, only_due: bool) -> PollSummary | None:
         """One poll. None: another process has it, or it is not due, or paused. Raises ProviderError, LeaseLost."""
@@ -160,13 +189,14 @@ class House:
             self._polls[name].release()
 
     def _poll(self, name: str, *, only_due: bool) -> PollSummary | None:
-        world = Surroundings(self.database, self.clock, self.random, self.stopping.is_set, self._leases)
-        return poll.poll(self.subscription(name), world, only_due=only_due)
+        subscription = self.subscription(name)
+        with self._clients.using(name):
+            return poll.poll(subscription, self._world, only_due=only_due)
 
     def put_back(self) -> None:
         """Give back the sources that this process still polls; whoever is next begins their poll anew."""
         with self.database.transaction() as session:
-            for token in tuple(self._leases):
+            for token in tuple(self._world.held):
                 sources.put_back(session, token)
 
     def deliver(self) -> int:
@@ -197,15 +227,6 @@ class House:
         )
 
 
-def ticks(settings: Settings) -> dict[str, timedelta]:
-    """How often each provider's sources are looked through: ten times in their shortest interval, within bounds."""
-    shortest: dict[str, timedelta] = {}
-    for source in settings.sources.values():
-        every = source.every or _CRON_GRAIN
-        shortest[source.provider] = min(every, shortest.get(source.provider, every))
-    return {slug: max(_SHORTEST_TICK, min(every / 10, _LONGEST_TICK)) for slug, every in shortest.items()}
-
-
 def open_house(settings: Settings) -> House:
     """A house with its schema seen to and its sources and endpoints known. Raises ConfigurationError."""
     house = House(settings)
@@ -215,31 +236,3 @@ def open_house(settings: Settings) -> House:
         house.close()
         raise
     return house
-
-
-def _start_at(source: SourceSettings, now: datetime) -> datetime | None:
-    """INTERFACE, section 2: `now` is the moment the source was first seen."""
-    if source.start_at == "beginning":
-        return None
-    return now if source.start_at == "now" else source.start_at
-
-
-def _interest(name: str, endpoint: EndpointSettings) -> Interest:
-    statuses = None if endpoint.statuses is None else tuple(status.value for status in endpoint.statuses)
-    return Interest(name, endpoint.types, endpoint.sources, endpoint.kinds, statuses)
-
-
-def _target(name: str, endpoint: EndpointSettings, secrets: tuple[str, ...]) -> Target:
-    certificate = endpoint.client_certificate
-    return Target(
-        name=name,
-        url=str(endpoint.url),
-        headers={header: value.get_secret_value() for header, value in endpoint.headers.items()},
-        secrets=tuple(signature.parse_secret(secret) for secret in secrets),
-        timeout=endpoint.timeout,
-        connect_timeout=endpoint.connect_timeout,
-        allow_networks=endpoint.allow_networks,
-        ca=endpoint.ca,
-        client_certificate=(certificate.certificate, certificate.key) if certificate else None,
-        content_type="application/json",
-    )

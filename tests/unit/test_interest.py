@@ -24,6 +24,8 @@ TOPIC = Topic("notification.created", "books", "TransferDomain", "new")
         (Interest("erp", statuses=("new", "resolved")), TOPIC, None),
         (Interest("erp", statuses=("resolved",)), TOPIC, "statuses"),
         (Interest("erp", ("source.*",), ("mail",), ("x",), ("read",)), TOPIC, "types"),
+        (Interest("erp", ("source.*",), ("books",), ("x",), ("read",)), Topic("source.failing", "books"), None),
+        (Interest("erp", ("source.*",), ("mail",)), Topic("source.failing", "books"), "sources"),
     ],
 )
 def test_a_message_is_wanted_when_every_filter_lets_it_pass(

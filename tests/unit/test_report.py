@@ -71,6 +71,26 @@ def test_a_source_that_lags_is_failing_without_an_error(since: str) -> None:
     assert "three intervals" in reason
 
 
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ({}, "is a worker running?"),
+        ({"last_poll_at": AT - timedelta(minutes=25)}, "is a worker running?"),
+        ({"last_poll_at": AT}, "its polls begin and do not end; the log says why"),
+        ({"last_poll_at": AT, "lease_until": AT}, "its polls begin and do not end; the log says why"),
+        ({"last_poll_at": AT, "lease_until": AT + timedelta(seconds=1)}, "its poll has not ended yet"),
+    ],
+)
+def test_a_source_that_lags_says_what_may_be_wrong(members: dict[str, Any], why: str) -> None:
+    row = _source(covered_until=AT - timedelta(minutes=25), next_poll_at=AT - timedelta(minutes=20), **members)
+    assert _verdict(row) == ("failing", f"it is more than three intervals behind: {why}")
+
+
+def test_a_source_that_is_not_due_does_not_lag() -> None:
+    later = AT + timedelta(seconds=1)
+    assert _verdict(_source(covered_until=AT - timedelta(hours=9), next_poll_at=later)) == ("ok", None)
+
+
 def test_an_endpoint_has_the_keys_of_the_interface() -> None:
     row = _endpoint({"pending": 3, "delivered": 5, "exhausted": 1, "skipped": 7})
     assert list(row) == ENDPOINT

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from worker import __version__, logs, operations, wiring
-from worker.cli import endpoints, inspection, notifications, rejected, sources
+from worker.cli import backfill, endpoints, inspection, notifications, rejected, sources
 from worker.cli.output import ESCAPED, complain, print_json, print_rows, say
 from worker.cli.scope import COULD_NOT_RUN, FOUND_FAILURE, AsJson, house, settings
 from worker.errors import ConfigurationError, TocsinError
@@ -32,6 +32,7 @@ application.add_typer(notifications.commands, name="notifications")
 application.add_typer(notifications.delivery_commands, name="deliveries")
 application.command("redeliver")(notifications.redeliver)
 application.command("poll")(sources.poll)
+application.command("backfill")(backfill.backfill)
 application.command("check")(inspection.check)
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")

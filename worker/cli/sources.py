@@ -17,6 +17,7 @@ COLUMNS = (
     "name", "provider", "status", "last_poll_at", "covered_until", "lag_s", "failures", "notifications", "open",
     "rejected", "reason",
 )  # fmt: skip
+_ONLY_FOR_THE_SPINE = ("not_before", "complete")
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A source's name in tocsin.toml.")]
 
 
@@ -59,7 +60,8 @@ def poll(source: Source, as_json: AsJson = False) -> None:
     if summary is None:
         complain(f"{source}: another process is polling it")
         raise typer.Exit(FOUND_FAILURE)
-    row = asdict(summary) | {"covered_until": rfc3339(summary.covered_until)}
+    row = {name: value for name, value in asdict(summary).items() if name not in _ONLY_FOR_THE_SPINE}
+    row["covered_until"] = rfc3339(summary.covered_until)
     if as_json:
         print_json([row])
     else:

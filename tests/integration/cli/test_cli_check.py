@@ -1,10 +1,15 @@
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes import AT
 from tests.integration.cli.desk import Desk, Said
+from worker import inspection
 from worker.sandbox import GARBLED, Answer, Fail, Refuse, Sandbox
+from worker.sandbox.configuration import written
+from worker.store import schema
 
 
 def finding(said: Said, subject: str) -> str:
@@ -89,7 +94,7 @@ def test_check_refuses_an_endpoint_that_does_not_resolve(desk: Desk, host: str) 
 
 def test_check_knows_the_schema_of_a_database(configured: Desk) -> None:
     configured.tocsin("migrate")
-    assert finding(configured.tocsin("check"), "database") == "ok; schema 0001"
+    assert finding(configured.tocsin("check"), "database") == f"ok; schema {schema.HEAD}"
 
 
 def test_check_of_a_database_that_cannot_be_opened_fails_and_goes_on(configured: Desk) -> None:
@@ -139,3 +144,77 @@ def test_check_repeats_no_secret_that_a_provider_echoes(configured: Desk, sandbo
     sandbox.bookkeep.faults.next(*[Answer(401, f"the key {secret} is wrong".encode())] * 3)
     said = configured.tocsin("check")
     assert (said.code, secret in said.out + said.err) == (1, False)
+
+
+def _sized(configured: Desk, slug: str, size: int) -> None:
+    """The source's pages are asked for so many rows."""
+    path = configured.folder / "tocsin.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(f"[sources.{slug}]\n", f"[sources.{slug}]\npage_size = {size}\n"), encoding="utf-8")
+
+
+@pytest.mark.parametrize("slug", ["realtime_register", "bookkeep", "govapp"])
+def test_check_tells_that_the_page_size_is_honoured(configured: Desk, sandbox: Sandbox, slug: str) -> None:
+    _sized(configured, slug, 5)
+    sandbox.publish(7, slug)
+    expected = "ok; reachable, credentials accepted, 5 items understood, pages of 5 as asked for"
+    assert finding(configured.tocsin("check"), f"sources.{slug}") == expected
+
+
+@pytest.mark.parametrize("slug", ["realtime_register", "bookkeep", "govapp"])
+def test_check_tells_that_pages_are_capped(configured: Desk, sandbox: Sandbox, slug: str) -> None:
+    sandbox.apis[slug].faults.cap(3)
+    sandbox.publish(11, slug)
+    expected = "ok; reachable, credentials accepted, 3 items understood, pages of 3 where 100 were asked for"
+    assert finding(configured.tocsin("check"), f"sources.{slug}") == expected
+
+
+@pytest.mark.parametrize("slug", ["realtime_register", "bookkeep", "govapp"])
+def test_check_takes_few_rows_for_no_cap(configured: Desk, sandbox: Sandbox, slug: str) -> None:
+    sandbox.publish(3, slug)
+    expected = "ok; reachable, credentials accepted, 3 items understood"
+    assert finding(configured.tocsin("check"), f"sources.{slug}") == expected
+
+
+def test_check_asks_for_one_page_where_that_says_enough(configured: Desk, sandbox: Sandbox) -> None:
+    _sized(configured, "bookkeep", 5)
+    sandbox.publish(50, "bookkeep")
+    configured.tocsin("check")
+    assert len(sandbox.bookkeep.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, ""), (1, ""), (90, ", its clock is 90 s ahead of ours"), (-90, ", its clock is 90 s behind ours")],
+)
+def test_check_tells_of_a_clock_that_is_off(desk: Desk, seconds: int, words: str) -> None:
+    with Sandbox(lambda: AT + timedelta(seconds=seconds)) as sandbox:
+        desk.configure_sandbox(sandbox)
+        with desk.house(lambda: AT) as house:
+            said = {finding.subject: finding.text for finding in inspection.check_sources(house)}
+    assert said == dict.fromkeys(
+        ("sources.realtime_register", "sources.bookkeep", "sources.govapp"),
+        f"reachable, credentials accepted, 0 items understood{words}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cap", "words"), [(None, ""), (3, ", pages of 3 where 20 were asked for")], ids=["honoured", "capped"]
+)
+def test_check_of_an_api_that_counts_nothing_looks_whether_anything_follows(
+    desk: Desk, sandbox: Sandbox, cap: int | None, words: str
+) -> None:
+    acme = {
+        "path": "/notifications",
+        "items": "data",
+        "id": "id",
+        "page": {"kind": "page_number", "number": "page[number]", "size": "page[size]", "ask": 20},
+        "auth": {"kind": "basic"},
+    }
+    keys = {"username": sandbox.bookkeep.publishable_key, "password": sandbox.bookkeep.secret_key}
+    source = {"provider": "acme", "base_url": sandbox.bookkeep.base_url, **keys}
+    desk.write(written({}, {"providers": {"acme": acme}, "sources": {"books": source}}))
+    sandbox.bookkeep.faults.cap(cap)
+    rows = sandbox.publish(7, "bookkeep")
+    expected = f"ok; reachable, credentials accepted, {cap or len(rows)} items understood{words}"
+    assert finding(desk.tocsin("check"), "sources.books") == expected

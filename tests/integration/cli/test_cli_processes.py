@@ -29,7 +29,8 @@ def test_the_log_of_a_command_is_a_json_object_a_line_on_standard_error(configur
 def test_run_says_what_is_wrong_before_anything_starts(desk: Desk, words: tuple[str, ...]) -> None:
     desk.write('[sources.a]\nprovider = "nobody"\n', "mine.toml")
     said = desk.finished(*words)
-    expected = 'sources.a.provider: "nobody" is not a provider; known: bookkeep, govapp, realtime_register\n'
+    known = "bookkeep, github, govapp, mastodon, realtime_register, stripe"
+    expected = f'sources.a.provider: "nobody" is not a provider; known: {known}\n'
     assert (said.code, said.out, said.err) == (2, "", expected)
     assert desk.files() == {"mine.toml"}
 

@@ -1,11 +1,16 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.integration.cli.desk import Desk
+from worker import operations
+from worker.errors import LeaseLost
 from worker.notification import RejectedItem, rfc3339
 from worker.sandbox import PATH, Sandbox
-from worker.store import fates, rejected, sources
+from worker.store import fates, rejected, shown, sources
+from worker.store.shown import Filter
+from worker.wiring import House
 
 REJECTED = {"id", "source", "reason", "first_seen_at", "last_seen_at", "count", "raw"}
 WITHOUT_ID = {"type": "notification", "attributes": {"name": "mapping_required"}}
@@ -21,6 +26,20 @@ def keep(desk: Desk, *items: Any, source: str = "bookkeep") -> None:
 def good(sandbox: Sandbox) -> Any:
     """An item that can be normalised."""
     return sandbox.publish(1, "bookkeep")[0].raw
+
+
+def good_ones(count: int) -> list[Any]:
+    """So many items that can be normalised."""
+    at = "2026-03-20T12:00:00Z"
+    return [
+        {"id": str(number), "type": "notification", "attributes": {"name": "mapping_required", "created_at": at}}
+        for number in range(count)
+    ]
+
+
+def rejected_count(house: House) -> int:
+    with house.database.reading() as session:
+        return len(shown.rejected(session, Filter(limit=1000)))
 
 
 @pytest.fixture
@@ -121,6 +140,40 @@ def test_retry_does_not_keep_the_source_from_being_polled(configured: Desk, sand
     keep(configured, good(sandbox), WITHOUT_ID)
     configured.tocsin("rejected", "retry")
     assert configured.tocsin("poll", "bookkeep").code == 0
+
+
+def test_retry_is_no_poll(configured: Desk, sandbox: Sandbox) -> None:
+    keep(configured, good(sandbox), WITHOUT_ID)
+    configured.tocsin("rejected", "retry")
+    assert [row["last_poll_at"] for row in configured.tocsin("sources", "list", "--json").rows] == [None] * 3
+
+
+def test_retry_of_many_commits_a_hundred_at_a_time(configured: Desk) -> None:
+    keep(configured, *good_ones(250), WITHOUT_ID)
+    left: list[int] = []
+    with configured.house() as watching:
+
+        def clock() -> datetime:
+            left.append(rejected_count(watching))
+            return datetime.now(UTC)
+
+        with configured.house(clock) as house:
+            assert operations.retry_rejected(house, "bookkeep") == (250, 1)
+        assert sorted(set(left), reverse=True) == [251, 151, 51, 1]
+
+
+def test_retry_that_loses_its_lease_keeps_what_it_committed_and_writes_no_more(configured: Desk) -> None:
+    keep(configured, *good_ones(150))
+    began = datetime.now(UTC)
+    with configured.house() as watching:
+
+        def clock() -> datetime:
+            """As where the first hundred took longer than a lease lasts."""
+            return began if rejected_count(watching) == 150 else began + sources.LEASE_FOR
+
+        with configured.house(clock) as house, pytest.raises(LeaseLost):
+            operations.retry_rejected(house, "bookkeep")
+        assert rejected_count(watching) == 50
 
 
 def test_retry_of_an_unknown_source_exits_2(configured: Desk) -> None:

@@ -66,7 +66,10 @@ EXPECTED = [
     'sources.a.every: "1 fortnight" is not a duration; write 30s, 5m, 2h or 7d',
     "sources.a.publishable_key: environment variable NOT_SET is not set",
     "sources.a.secret_key: this key is needed",
-    'sources.b.provider: "bookkep" is not a provider; known: bookkeep, govapp, realtime_register',
+    (
+        'sources.b.provider: "bookkep" is not a provider; '
+        "known: bookkeep, github, govapp, mastodon, realtime_register, stripe"
+    ),
     'sources.c.cron: "often" is not a cron expression; write "*/5 8-18 * * mon-fri"',
     'sources.c.secret_key: file "nowhere" cannot be read: No such file or directory',
     "sources.c.colour: unknown key",
@@ -260,7 +263,7 @@ def test_a_group_alone_shows_its_commands(desk: Desk, words: tuple[str, ...]) ->
     "words",
     [
         ("nonsense",),
-        ("backfill", "x", "--since", "2026-01-01"),
+        ("backfill", "x"),
         ("replay",),
         ("worker",),
         ("beat",),

@@ -12,16 +12,17 @@ from tests.fakes import FakeClock, FakeSender, ScriptedProvider
 from tests.integration.store.desk import SCHEDULE, Desk
 from worker import deliver, poll
 from worker.deliver import Outbox, Rules
+from worker.intake import Subscription, Surroundings
 from worker.interest import Interest
 from worker.moment import Schedule
 from worker.notification import Item
-from worker.poll import Subscription, Surroundings
 from worker.progress import PollSummary
 from worker.store.tables import Attempt, Delivery, Message, NotificationRow, PollRun, Source
 from worker.webhooks.verdict import Policy
 
 EVERY = timedelta(minutes=5)
 OVERLAP = timedelta(minutes=10)
+TRACK_FOR = timedelta(days=30)
 
 
 @dataclass
@@ -36,7 +37,12 @@ class Line:
     def poll(self, provider: ScriptedProvider, *, only_due: bool = False) -> PollSummary | None:
         interests = tuple(Interest(name) for name in self.desk.limits)
         subscription = Subscription(
-            source="books", provider=provider, schedule=Schedule(self.every), overlap=OVERLAP, interests=interests
+            source="books",
+            provider=provider,
+            schedule=Schedule(self.every),
+            overlap=OVERLAP,
+            track_for=TRACK_FOR,
+            interests=interests,
         )
         world = Surroundings(self.desk.database, self.clock, self.random, self.stopping, self.held)
         return poll.poll(subscription, world, only_due=only_due)

@@ -35,13 +35,12 @@ def _rows(*minutes: int) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("error", "least", "most"),
     [
-        (RateLimited("slow", MINUTE * 7), MINUTE * 7, MINUTE * 7),
         (RateLimited("slow"), SECOND / 10, SECOND),
         (Unavailable("down"), SECOND / 10, SECOND),
         (ContractBroken("odd"), SECOND / 10, SECOND),
         (ZeroDivisionError("secret"), SECOND / 10, SECOND),
     ],
-    ids=["told", "limited", "down", "broken", "ours"],
+    ids=["limited", "down", "broken", "ours"],
 )
 def test_a_source_that_fails_is_tried_again_later(
     line: Line, error: Exception, least: timedelta, most: timedelta
@@ -51,6 +50,12 @@ def test_a_source_that_fails_is_tried_again_later(
     assert AT + least <= row.next_poll_at <= AT + most
     assert (row.failures, row.failing_since, row.paused_at, row.lease_token) == (1, AT, None, None)
     assert row.reason == (str(error) if isinstance(error, ProviderError) else "an error of our own: ZeroDivisionError")
+
+
+def test_a_source_that_is_told_to_wait_waits_and_has_not_failed(line: Line) -> None:
+    line.fails(ScriptedProvider([RateLimited("slow", MINUTE * 7)]), RateLimited)
+    row = line.source
+    assert (row.next_poll_at, row.failures, row.failing_since, row.lease_token) == (AT + MINUTE * 7, 0, None, None)
 
 
 def test_a_source_whose_credentials_are_refused_is_paused(line: Line) -> None:

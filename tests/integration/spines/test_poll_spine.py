@@ -35,7 +35,9 @@ def test_a_poll_says_what_it_did(line: Line) -> None:
     line.poll(ScriptedProvider([page(item("a"), item("b"), last=True)]))
     pages = [page(item("a"), item("c"), "no object"), page(item("b", "read"), {"state": "new"}, last=True)]
     summary = line.poll(ScriptedProvider(pages))
-    assert summary == PollSummary(pages=2, fetched=5, new=1, changed=1, unchanged=1, rejected=2, covered_until=AT)
+    assert summary == PollSummary(
+        pages=2, fetched=5, new=1, changed=1, unchanged=1, rejected=2, covered_until=AT, complete=True
+    )
 
 
 def test_a_good_poll_is_in_the_ledger_and_the_next_is_due_at_its_moment(line: Line) -> None:

@@ -1,0 +1,109 @@
+"""What ten thousand sources on one process cost: a start, a look for what is due, and how evenly polls are spread.
+
+    .venv/bin/python benchmarks/sources.py [SOURCES] [DATABASE]
+
+`every = "5m"`; one 300th of the sources is due at each look. The floor of a look: a transaction that reads one row. The
+floor of the spread: polls at the same rate, but at random.
+"""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from cryptography.fernet import Fernet
+from sqlalchemy import text, update
+from sqlmodel import col
+
+from worker import terms, wiring
+from worker.moment import Schedule, next_moment
+from worker.sandbox.configuration import written
+from worker.store import roster, schema
+from worker.store.session import Database
+from worker.store.tables import Source
+from worker.wiring import House
+
+AT = datetime(2026, 3, 20, 12, tzinfo=UTC)
+EVERY = timedelta(minutes=5)
+LOOKS = 200
+_SECRET = {"env": "KEY"}
+_SOURCE = {"provider": "bookkeep", "publishable_key": _SECRET, "secret_key": _SECRET, "every": "5m"}
+
+
+def house(folder: Path, url: str, count: int) -> House:
+    """The house of so many sources; the clock stands still."""
+    file = folder / "tocsin.toml"
+    sources = {f"s{number}": _SOURCE for number in range(count)}
+    file.write_text(written({"database": url, "key": {"env": "SEAL"}}, {"sources": sources}), encoding="utf-8")
+    return House(wiring.read_settings(file, {"KEY": "a-secret", "SEAL": Fernet.generate_key().decode()}), lambda: AT)
+
+
+def took_ms(what: Callable[[], object], times: int = 1) -> float:
+    """Milliseconds; of several times the median."""
+    each = []
+    for _ in range(times):
+        began = time.perf_counter()
+        what()
+        each.append((time.perf_counter() - began) * 1000)
+    return sorted(each)[times // 2]
+
+
+def put_off(home: House, due: int) -> None:
+    """The first so many are due, the others later."""
+    with home.database.transaction() as session:
+        session.execute(update(Source).values(next_poll_at=AT + EVERY))
+        session.execute(update(Source).where(col(Source.id) <= due).values(next_poll_at=AT - EVERY))
+    with home.database.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+
+
+def look(home: House, names: frozenset[str]) -> int:
+    """What a tick reads."""
+    with home.database.reading() as session:
+        return len(roster.due(session, names, AT))
+
+
+def floor(home: House) -> None:
+    """A transaction that reads one row."""
+    with home.database.reading() as session:
+        session.execute(text("SELECT name FROM source WHERE id = 1")).one()
+
+
+def main() -> None:
+    """Measure, print."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    due = max(1, count // 300)
+    for sources in (due, count):
+        with TemporaryDirectory() as folder:
+            url = sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{folder}/tocsin.db"  # noqa: PLR2004
+            with closing(Database(url)) as database:
+                schema.migrate(database)
+            with closing(house(Path(folder), url, sources)) as home:
+                first, again = took_ms(home.move_in), took_ms(home.move_in)
+                put_off(home, due)
+                names = terms.names(home.settings)["bookkeep"]
+                look_ms = took_ms(partial(look, home, names), LOOKS)
+                floor_ms = took_ms(partial(floor, home), LOOKS)
+                print(
+                    f"{sources:,} sources: registered in {first:.0f} ms, again in {again:.0f} ms; "
+                    f"a look that finds {look(home, names)}: {look_ms:.2f} ms (floor {floor_ms:.2f} ms)"
+                )
+    moments = Counter(
+        int((next_moment(f"s{number}", Schedule(EVERY), AT) - AT).total_seconds()) for number in range(count)
+    )
+    chance = Counter(Random(1).choices(range(300), k=count))
+    mean = count / 300
+    print(
+        f"spread: {mean:.1f} polls a second, at most {max(moments.values())} "
+        f"({max(moments.values()) / mean:.2f} times the mean; at random {max(chance.values()) / mean:.2f})"
+    )
+
+
+if __name__ == "__main__":
+    main()
