@@ -1,15 +1,21 @@
 """What many tests share: real servers, once per process, and a fresh migrated database for each test."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import Postgres, Redis, valkey_program
 from worker.store import schema
 from worker.store.session import Database
+
+settings.register_profile("nightly", max_examples=1000, print_blob=True)
+if profile := os.environ.get("HYPOTHESIS_PROFILE"):
+    settings.load_profile(profile)
 
 
 @pytest.fixture(scope="session")
