@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 SECONDS ?=
 
-.PHONY: demo test check format clean
+.PHONY: demo test nightly check format clean
 
 demo: $(READY)
 	$(BIN)/tocsin demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -12,6 +12,9 @@ demo: $(READY)
 test: check
 	$(BIN)/pytest --quiet -m alone
 	$(BIN)/pytest -n 2 -m 'not alone' --cov --cov-report=term
+
+nightly: $(READY)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 tests/tormentor tests/unit/rest tests/integration/backfill/test_backfill_memory.py
 
 check: $(READY)
 	$(BIN)/ruff format --check --quiet .
