@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -189,9 +189,10 @@ class House:
             self._polls[name].release()
 
     def _poll(self, name: str, *, only_due: bool) -> PollSummary | None:
+        world = replace(self._world, database=self.database, clock=self.clock)
         subscription = self.subscription(name)
         with self._clients.using(name):
-            return poll.poll(subscription, self._world, only_due=only_due)
+            return poll.poll(subscription, world, only_due=only_due)
 
     def put_back(self) -> None:
         """Give back the sources that this process still polls; whoever is next begins their poll anew."""
