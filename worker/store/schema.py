@@ -9,7 +9,7 @@ from worker.errors import ConfigurationError
 from worker.store.session import Database, reason
 
 _TABLE = "tocsin_schema"
-HEAD = "0006"
+HEAD = "0007"
 """The schema of this version; the newest file in migrations/versions."""
 
 

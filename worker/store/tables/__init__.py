@@ -4,7 +4,7 @@ Every instant is aware and UTC. Text that is JSON is written in ASCII escapes, s
 """
 
 from worker.store.tables.credentials import TokenRow
-from worker.store.tables.delivering import Attempt, Delivery, EndpointRow, EndpointSecret, Message
+from worker.store.tables.delivering import Attempt, Delivery, EndpointRow, EndpointSecret, Form, Message, Replay
 from worker.store.tables.polling import (
     BackfillRow,
     BackfillWindow,
@@ -23,10 +23,12 @@ __all__ = [
     "Delivery",
     "EndpointRow",
     "EndpointSecret",
+    "Form",
     "Message",
     "NotificationRow",
     "PollRun",
     "RejectedRow",
+    "Replay",
     "Source",
     "TokenRow",
 ]

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from worker.store.tables.columns import BIG, CLAIMED, PENDING
+from worker.store.tables.columns import BIG, CLAIMED, PENDING, ZERO
 
 
 class Message(SQLModel, table=True):
@@ -29,11 +29,24 @@ class Message(SQLModel, table=True):
     created_at: datetime
 
 
+class Form(SQLModel, table=True):
+    """A message in another format than the standard one: sealed bytes too, the same for all endpoints that want it."""
+
+    __tablename__ = "message_form"
+
+    message_id: str = Field(primary_key=True, foreign_key="message.id")
+    format: str = Field(primary_key=True)
+    body: bytes = Field(sa_type=LargeBinary)
+
+
 class EndpointRow(SQLModel, table=True):
     """What is known of a receiver beyond its configuration. All of it is shared by every worker.
 
     `due_at`: nothing of it is due before; null: nothing is due at all. `slow_until`: it asked to be left alone,
-    `slowed` times in a row. `paced_until`: up to here its rate limit is used up.
+    `slowed` times in a row. `paced_until`: up to here its rate limit is used up. `failures`: attempts that failed in a
+    row, since `failing_since`. `probe_at`: it fails, and one request at a time asks whether it still does, then;
+    `probes`: how many of these failed in a row. `opening_since`: it has recovered, and its backlog goes out at a pace
+    that doubles each second since. `warned`: the last percentage of the way to being disabled that was told of.
     """
 
     __tablename__ = "endpoint"
@@ -47,6 +60,10 @@ class EndpointRow(SQLModel, table=True):
     slowed: int = 0
     failures: int = 0
     failing_since: datetime | None = None
+    probe_at: datetime | None = None
+    probes: int = Field(default=0, sa_column_kwargs=ZERO)
+    opening_since: datetime | None = None
+    warned: int = Field(default=0, sa_column_kwargs=ZERO)
     disabled_at: datetime | None = None
     reason: str | None = Field(default=None, sa_type=Text)
 
@@ -59,6 +76,7 @@ class EndpointSecret(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     endpoint_id: int = Field(foreign_key="endpoint.id", index=True)  # the secrets of one endpoint
     sealed: str = Field(sa_type=Text)
+    signing: str = Field(default="hmac", sa_column_kwargs={"server_default": "hmac"})
     created_at: datetime
     retired_at: datetime | None = None
 
@@ -128,3 +146,25 @@ class Attempt(SQLModel, table=True):
     outcome: str
     status_code: int | None
     response_excerpt: str | None = Field(sa_type=Text)
+
+
+class Replay(SQLModel, table=True):
+    """A range of messages, owed to an endpoint again by hand. One row a range, so that it resumes after a kill.
+
+    Messages made from `since_at` up to `until_at`; all up to (`done_at`, `done_id`) are done. `total` is how many there
+    are, `owed` how many of them were owed so far.
+    """
+
+    __tablename__ = "replay"
+
+    id: int | None = Field(default=None, primary_key=True)
+    endpoint_id: int = Field(foreign_key="endpoint.id", index=True)  # the unfinished one of an endpoint
+    since_at: datetime
+    until_at: datetime
+    status: str | None = None
+    total: int
+    owed: int = 0
+    done_at: datetime | None = None
+    done_id: str | None = None
+    created_at: datetime
+    finished_at: datetime | None = None
