@@ -1,15 +1,19 @@
 """The delivery spine: claim, send, judge, record, until nothing is due (DESIGN, section 3)."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
 import structlog
 
+from worker.announce import Endpoints
+from worker.condition import Turn, Turned
 from worker.delivery import Attempted, Due, Outcome
+from worker.meter import UNMETERED, Meter
 from worker.store import claims, recording
-from worker.store.claims import Allowance
+from worker.store.rooms import Allowance, Slots
 from worker.store.session import Database
 from worker.webhooks.sender import Sender
 from worker.webhooks.verdict import Policy, judge
@@ -20,48 +24,78 @@ _log = structlog.get_logger("deliver")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbox:
-    """The store's side of delivery: each call is one short transaction, and none is open while requests are."""
+    """The store's side of delivery: each call is one short transaction, and none is open while requests are.
+
+    `endpoints` says who is told of endpoints that fail, and for how long each may.
+    """
 
     database: Database
     allowances: Mapping[str, Allowance]
+    endpoints: Endpoints = field(default_factory=Endpoints)
 
-    def claim(self, most: int, now: datetime) -> list[Due]:
-        """Due deliveries, ours for a while."""
+    def claim(self, slots: Slots, now: datetime, without: Collection[str] = ()) -> list[Due]:
+        """Due deliveries, ours for a while, as many as there are slots for; none of those endpoints."""
+        allowances = {name: one for name, one in self.allowances.items() if name not in without and slots.admit(name)}
+        if not allowances:
+            return []
         with self.database.reading() as session:
             if not claims.anything_due(session, now):
                 return []
         with self.database.transaction() as session:
-            return claims.claim(session, self.allowances, most, now)
+            return claims.claim(session, allowances, slots, now)
+
+    def slots(self, limit: int, open_now: Mapping[str, int]) -> Slots:
+        """Requests that may be open at once; all for one where there is but one endpoint."""
+        return Slots.among_many(limit, open_now) if len(self.allowances) > 1 else Slots(limit, open_now)
 
     def record(self, attempted: list[Attempted], now: datetime) -> list[Attempted]:
-        """Write down what was attempted; those whose claim was lost are left out, and do not come back."""
+        """Write down what was attempted; those whose claim was lost are left out, and do not come back.
+
+        What turned for an endpoint is owed to whom it concerns in the same transaction, and logged after it.
+        """
+        turned: list[Turned] = []
         with self.database.transaction() as session:
-            return recording.record(session, attempted, now)
+            written = recording.record(session, attempted, now, self.endpoints.watch(turned, now))
+        for one in turned:
+            _tell_turned(one)
+        return written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How outcomes are judged, and until when new deliveries are begun."""
+    """How outcomes are judged, until when new deliveries are begun, and who counts them.
+
+    `may_begin`: false, and nothing new is begun. `is_ending`: true, and the sweep sees to its end, without keeping
+    anybody waiting for it.
+    """
 
     policies: Mapping[str, Policy]
     random: Random
     clock: Callable[[], datetime]
     may_begin: Callable[[], bool]
+    is_ending: Callable[[], bool] = lambda: False
+    meter: Meter = UNMETERED
 
 
 def deliver_due(outbox: Outbox, sender: Sender, rules: Rules) -> int:
     """Deliver what is due, until nothing is and nothing is open. Returns the number of attempts recorded.
 
-    Claims go on while requests are open, so that no endpoint waits for another's slow answers.
+    Claims go on while requests are open, so that no endpoint waits for another's slow answers. So it is while a sweep
+    comes to its end: what was open then may take its time, and whoever has nothing of that open still gets more.
     """
-    recorded = 0
+    recorded, begun_before = 0, Counter[str]()
     while True:
-        if sender.room and rules.may_begin():
-            sender.begin(outbox.claim(sender.room, rules.clock()))
+        ending = rules.is_ending()
+        if sender.room and rules.may_begin() and (begun_before or not ending):
+            slots = outbox.slots(sender.limit, sender.open_by_endpoint)
+            claimed = outbox.claim(slots, rules.clock(), begun_before if ending else ())
+            sender.begin(claimed)
+            begun_before.update(one.endpoint for one in claimed if not ending)
         if not sender.open:
             return recorded
         if ended := sender.finished(_WAIT):
-            recorded += _record(outbox, [attempted(due, outcome, rules) for due, outcome in ended], rules.clock())
+            begun_before -= Counter(due.endpoint for due, _ in ended)
+            recorded += _record(outbox, [attempted(due, outcome, rules) for due, outcome in ended], rules)
 
 
 def attempted(due: Due, outcome: Outcome, rules: Rules) -> Attempted:
@@ -70,13 +104,26 @@ def attempted(due: Due, outcome: Outcome, rules: Rules) -> Attempted:
     return Attempted(due, outcome, verdict)
 
 
-def _record(outbox: Outbox, judged: list[Attempted], now: datetime) -> int:
-    written = outbox.record(judged, now)
+def _record(outbox: Outbox, judged: list[Attempted], rules: Rules) -> int:
+    written = outbox.record(judged, rules.clock())
     for one in written:
+        rules.meter.attempted(one)
         _tell(one)
     if len(written) < len(judged):
         _log.warning("delivery.claim_lost", count=len(judged) - len(written))
     return len(written)
+
+
+def _tell_turned(one: Turned) -> None:
+    """One line for each turn in how an endpoint fares."""
+    fares = one.condition
+    if one.turn is Turn.RECOVERED:
+        _log.info("endpoint.recovered", endpoint=one.endpoint)
+    elif one.turn is Turn.WARNED:
+        _log.warning("endpoint.warned", endpoint=one.endpoint, percent=fares.warned, failing_since=fares.failing_since)
+    else:
+        told = _log.error if one.turn is Turn.DISABLED else _log.warning
+        told(f"endpoint.{one.turn.value}", endpoint=one.endpoint, reason=fares.reason, failures=fares.failures)
 
 
 def _tell(one: Attempted) -> None:
@@ -88,7 +135,7 @@ def _tell(one: Attempted) -> None:
         message=one.due.message_id,
         endpoint=one.due.endpoint,
         attempt=one.due.attempt,
-        trigger=one.due.trigger.value,
+        trigger=one.due.made_as.value,
         outcome=one.outcome.wire.value,
         status=one.outcome.status_code,
         ms=one.outcome.duration // timedelta(milliseconds=1),

@@ -15,13 +15,14 @@ class DeliveryStatus(StrEnum):
 
 
 class Trigger(StrEnum):
-    """Why an attempt is made."""
+    """Why an attempt is made. A probe asks whether a failing endpoint still fails, with whatever delivery."""
 
     FIRST = "first"
     RETRY = "retry"
     REDELIVERY = "redelivery"
     REPLAY = "replay"
     TEST = "test"
+    PROBE = "probe"
 
 
 class Wire(StrEnum):
@@ -43,7 +44,8 @@ class Due:
 
     `attempt` is the number of the attempt to be made, over the delivery's whole life; `round` counts those since it was
     last owed (at first, by redelivery or by replay), and is what the retry schedule goes by. `slowed` is how many times
-    in a row the endpoint asked to be left alone.
+    in a row the endpoint asked to be left alone. `due_at` is since when it is due; a probe may be made before. `probe`:
+    it asks whether the endpoint still fails.
     """
 
     delivery_id: int
@@ -58,6 +60,15 @@ class Due:
     source: str | None
     notification_id: str | None
     made_at: datetime
+    due_at: datetime | None = None
+    probe: bool = False
+
+    @property
+    def made_as(self) -> Trigger:
+        """Why this attempt is made. A delivery that was owed again by hand stays so; its later attempts are retries."""
+        if self.probe:
+            return Trigger.PROBE
+        return Trigger.RETRY if self.trigger is Trigger.REDELIVERY and self.round > 1 else self.trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +90,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What an outcome means: for the delivery, and for its endpoint (left alone until, or disabled with a reason)."""
+    """What an outcome means: for the delivery, and for its endpoint (left alone until, or disabled with a reason).
+
+    `counts`: whether the attempt uses up its number and its place in the retry schedule.
+    """
 
     status: DeliveryStatus
     next_attempt_at: datetime | None = None
     delivered_at: datetime | None = None
     slow_until: datetime | None = None
     disable_reason: str | None = None
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

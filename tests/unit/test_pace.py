@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import AT
-from worker.pace import room_at, spent
+from worker.pace import opening_room, opening_spent, room_at, spent
 from worker.settings import Rate
 
 SECOND = timedelta(seconds=1)
@@ -42,3 +42,29 @@ def test_no_period_has_more_than_its_limit_and_a_second_of_burst(count: int, per
         made += room
     burst = max(1, count * SECOND / per)
     assert made <= (now - AT) / per * count + burst + 1
+
+
+def test_a_second_after_recovery_has_twice_the_room_of_the_one_before_until_nothing_is_limited() -> None:
+    rooms = [opening_room(AT, None, AT + SECOND * second) for second in range(14)]
+    assert rooms == [*(1 << second for second in range(12)), None, None]
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 300)), max_size=60))
+def test_whatever_is_taken_when_no_second_after_recovery_has_more_than_its_room(steps: list[tuple[int, int]]) -> None:
+    now, used_up, made = AT, None, dict.fromkeys(range(12), 0)
+    for wait, most in steps:
+        now += timedelta(milliseconds=wait)
+        room = opening_room(AT, used_up, now)
+        if room is None:
+            break
+        assert room >= 0
+        if count := min(room, most):
+            used_up = opening_spent(AT, used_up, count, now)
+            made[(now - AT) // SECOND] += count
+    assert all(count <= 1 << second for second, count in made.items())
+
+
+def test_what_was_not_taken_in_a_second_after_recovery_is_there_until_its_end() -> None:
+    used_up = opening_spent(AT, None, 3, AT + 2 * SECOND)
+    assert opening_room(AT, used_up, AT + 2.9 * SECOND) == 1
+    assert opening_room(AT, used_up, AT + 3 * SECOND) == 8

@@ -1,34 +1,23 @@
-"""Claiming: due deliveries of many endpoints at once, a few of each, under a lease (DELIVERY, section 1).
-
-An endpoint's row is locked while its deliveries are claimed, so that its limits hold for all workers together; a row
-that another worker has locked is passed over. On SQLite one BEGIN IMMEDIATE does the locking.
-"""
+"""Claiming: due deliveries of many endpoints at once, a few of each, under a lease (DELIVERY, section 1)."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, bindparam, column, func, literal, or_, true, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import bindparam, literal, update
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
-from worker.delivery import DeliveryStatus, Due, Trigger
-from worker.pace import room_at, spent
-from worker.settings import Rate
+from worker.delivery import Due, Trigger
+from worker.store import forms, overtaken
+from worker.store.picks import Pick, next_due, picked, unclaimed
+from worker.store.rooms import Allowance, Room, Slots, rooms, spend
 from worker.store.tables import Delivery, EndpointRow, Message, Source
 
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """How much of an endpoint may be claimed: requests open at once, a rate, and how long a claim holds."""
-
-    max_in_flight: int
-    lease_for: timedelta
-    rate: Rate | None = None
-
+_WHENEVER = timedelta(days=36_500)
+_LOOKED_THROUGH, _TIMES = 200, 20
+"""Of what may have been overtaken; the rest is looked at by the next claim."""
 
 _ANYTHING_DUE = select(literal(1)).where(col(EndpointRow.due_at) <= bindparam("now")).limit(1)
 
@@ -38,165 +27,74 @@ def anything_due(session: Session, now: datetime) -> bool:
     return session.connection().execute(_ANYTHING_DUE, {"now": now}).scalar() is not None
 
 
-def claim(session: Session, allowances: Mapping[str, Allowance], most: int, now: datetime) -> list[Due]:
-    """Take due deliveries for a while, `most` in all, the longest-waiting of each endpoint first.
+def claim(session: Session, allowances: Mapping[str, Allowance], slots: Slots, now: datetime) -> list[Due]:
+    """Take due deliveries for a while, as many as there are slots for, the longest-waiting of each endpoint first.
 
     A revision is not due while an earlier one of its notification is pending for that endpoint, nor while any other is
-    open. Whatever is not recorded before its lease ends is due again.
+    open. Whatever is not recorded before its lease ends is due again. Of an endpoint that is probed, one is taken, the
+    longest-waiting too, whether or not it is due.
     """
-    rooms = _rooms(session, allowances, now)
-    share = max(1, most // max(1, len(rooms)))
-    wanted = [(endpoint, min(room, share)) for endpoint, room in rooms][:most]
+    wanted = slots.shared_out(rooms(session, allowances, now))
     if not wanted:
         return []
-    token = uuid4().hex
-    taken = _take(session, wanted, allowances, token, now)
-    _set_due(session, wanted, allowances, Counter(taken.values()), now)
-    return _load(session, list(taken), {endpoint.id: endpoint for endpoint, _ in wanted}) if taken else []
+    lease_until = now + max(allowances[room.endpoint.name].lease_for for room in wanted)
+    latest = [room for room in wanted if allowances[room.endpoint.name].latest]
+    if latest and not _skip_overtaken(session, latest, now):
+        wanted = [room for room in wanted if room not in latest]
+    taken = _take(session, picked(session, [_pick(room, now) for room in wanted], now), lease_until, now)
+    _set_due(session, wanted, Counter(taken.values()), lease_until, now)
+    due = _load(session, list(taken), {room.endpoint_id: room for room in wanted}) if taken else []
+    return forms.dressed(session, due, {name: allowance.format for name, allowance in allowances.items()})
 
 
-def _rooms(session: Session, allowances: Mapping[str, Allowance], now: datetime) -> list[tuple[EndpointRow, int]]:
-    """The endpoints that have something due and room for it, locked."""
-    ready = (
-        select(EndpointRow)
-        .where(
-            col(EndpointRow.due_at) <= now,
-            col(EndpointRow.disabled_at).is_(None),
-            or_(col(EndpointRow.slow_until).is_(None), col(EndpointRow.slow_until) <= now),
-            col(EndpointRow.name).in_(list(allowances)),
-        )
-        .order_by(col(EndpointRow.due_at), col(EndpointRow.id))
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    endpoints = session.exec(ready).all()
-    if not endpoints:
-        return []
-    opened = (
-        select(Delivery.endpoint_id, func.count())
-        .where(_pending(), col(Delivery.claimed_until) > now, col(Delivery.endpoint_id).in_([e.id for e in endpoints]))
-        .group_by(col(Delivery.endpoint_id))
-    )
-    open_now = dict(session.execute(opened).all())
-    rooms = []
-    for endpoint in endpoints:
-        allowance = allowances[endpoint.name]
-        room = allowance.max_in_flight - open_now.get(endpoint.id, 0)
-        if allowance.rate:
-            room = min(room, room_at(allowance.rate, endpoint.paced_until, now))
-        if room > 0:
-            rooms.append((endpoint, room))
-    return rooms
+def _pick(room: Room, now: datetime) -> Pick:
+    """A probe is made with the longest-waiting delivery; where none is due, with the first that will be."""
+    return Pick(room.endpoint_id, room.count, now + _WHENEVER if room.probe else now)
 
 
-def _take(
-    session: Session,
-    wanted: Sequence[tuple[EndpointRow, int]],
-    allowances: Mapping[str, Allowance],
-    token: str,
-    now: datetime,
-) -> dict[int, int]:
-    """Claim up to that many of each; the deliveries that were taken, each with its endpoint.
+def _skip_overtaken(session: Session, latest: Sequence[Room], now: datetime) -> bool:
+    """Skip what newer revisions have overtaken, of all that may be taken. False: there is more than that."""
+    ids = [room.endpoint_id for room in latest]
+    wide = [replace(_pick(room, now), count=max(room.count, _LOOKED_THROUGH)) for room in latest]
+    return any(not overtaken.skip_among(session, ids, picked(session, wide, now), now) for _ in range(_TIMES))
+
+
+def _take(session: Session, ids: Sequence[int | None], lease_until: datetime, now: datetime) -> dict[int, int]:
+    """Claim these; the deliveries that were taken, each with its endpoint.
 
     That they are pending isn't asked again: PostgreSQL would look for them in an index of all that is.
     """
-    rooms = {endpoint.id or 0: room for endpoint, room in wanted}
-    lease_for = max(allowances[endpoint.name].lease_for for endpoint, _ in wanted)
     statement = (
         update(Delivery)
-        .where(col(Delivery.id).in_(_picked(session, rooms, now)), _unclaimed(now))
-        .values(claim_token=token, claimed_until=now + lease_for)
+        .where(col(Delivery.id).in_(ids), unclaimed(now))
+        .values(claim_token=uuid4().hex, claimed_until=lease_until)
         .returning(col(Delivery.id), col(Delivery.endpoint_id))
         .execution_options(synchronize_session=False)
     )
     return dict(session.execute(statement).all())
 
 
-def _picked(session: Session, rooms: Mapping[int, int], now: datetime) -> Sequence[int | None]:
-    """The due deliveries of each endpoint, as many as there is room for.
-
-    SQLite knows no LATERAL; there a query for each endpoint costs no way to a server.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        ids, counts = (bindparam(None, list(values), ARRAY(Integer)) for values in (rooms, rooms.values()))
-        each = func.unnest(ids, counts).table_valued(column("id", Integer), column("room", Integer))
-        wanted = each.render_derived("wanted")
-        due = _due(wanted.c.id, wanted.c.room, now).lateral()
-        return session.scalars(select(due.c.id).select_from(wanted.join(due, true()))).all()
-    one, connection = _due(bindparam("of"), bindparam("room"), now), session.connection()
-    found = (connection.execute(one, {"of": endpoint_id, "room": room}) for endpoint_id, room in rooms.items())
-    return [identity for result in found for identity in result.scalars()]
-
-
-def _due(endpoint_id: ColumnElement[int], room: ColumnElement[int], now: datetime) -> SelectOfScalar[int | None]:
-    """An endpoint's due deliveries, the longest waiting first.
-
-    OFFSET keeps PostgreSQL from joining all that is pending with itself: it looks at each row in turn, until the limit.
-    """
-    earlier = aliased(Delivery)
-    blocked = (
-        select(earlier.id)
-        .where(
-            col(earlier.endpoint_id) == Delivery.endpoint_id,
-            col(earlier.notification_id) == Delivery.notification_id,
-            col(earlier.status) == DeliveryStatus.PENDING.value,
-            or_(
-                col(earlier.revision) < Delivery.revision,
-                (col(earlier.claimed_until) > now) & (col(earlier.id) != Delivery.id),
-            ),
-        )
-        .offset(0)
-        .exists()
-    )
-    return (
-        select(col(Delivery.id))
-        .where(
-            col(Delivery.endpoint_id) == endpoint_id, _pending(), col(Delivery.next_attempt_at) <= now,
-            _unclaimed(now), ~blocked,
-        )
-        .order_by(col(Delivery.next_attempt_at), col(Delivery.id))
-        .limit(room)
-    )  # fmt: skip
-
-
 def _set_due(
-    session: Session,
-    wanted: Sequence[tuple[EndpointRow, int]],
-    allowances: Mapping[str, Allowance],
-    taken: Counter[int],
-    now: datetime,
+    session: Session, wanted: Sequence[Room], taken: Counter[int], lease_until: datetime, now: datetime
 ) -> None:
     """When each endpoint is to be looked at again. What is recorded, owed or put back meanwhile wakes it earlier.
 
-    One that may have more goes behind the others, so that none waits for another's backlog.
+    One that may have more goes behind the others, so that none waits for another's backlog. One that is probed is
+    looked at when the probe's lease ends, should nobody have recorded it.
     """
-    emptied = [endpoint.id or 0 for endpoint, room in wanted if taken[endpoint.id or 0] < room]
-    next_due = _next_due(session, emptied, now)
-    for endpoint, _ in wanted:
-        count = taken[endpoint.id or 0]
-        rate = allowances[endpoint.name].rate
-        if rate and count:
-            endpoint.paced_until = spent(rate, endpoint.paced_until, count, now)
-        endpoint.due_at = next_due.get(endpoint.id or 0, now)
+    emptied = [room.endpoint_id for room in wanted if not room.probe and taken[room.endpoint_id] < room.count]
+    next_at = next_due(session, emptied, now)
+    for room in wanted:
+        endpoint, count = room.endpoint, taken[room.endpoint_id]
+        spend(room, count, now)
+        endpoint.due_at = next_at.get(room.endpoint_id, now)
+        if room.probe:
+            endpoint.due_at = lease_until if count else None
+            endpoint.probe_at = lease_until if count else endpoint.probe_at
     session.flush()
 
 
-def _next_due(session: Session, endpoint_ids: Sequence[int], now: datetime) -> dict[int, datetime | None]:
-    """The next attempt by schedule, or the first lease to end; null when neither is to come."""
-    if not endpoint_ids:
-        return {}
-    first = [
-        select(func.min(moment)).where(col(Delivery.endpoint_id) == EndpointRow.id, _pending(), moment > now)
-        for moment in (col(Delivery.next_attempt_at), col(Delivery.claimed_until))
-    ]
-    found = session.execute(
-        select(EndpointRow.id, *(query.scalar_subquery() for query in first)).where(
-            col(EndpointRow.id).in_(endpoint_ids)
-        )
-    ).all()
-    return {endpoint_id: min((moment for moment in moments if moment), default=None) for endpoint_id, *moments in found}
-
-
-def _load(session: Session, ids: Sequence[int], endpoints: Mapping[int | None, EndpointRow]) -> list[Due]:
+def _load(session: Session, ids: Sequence[int], wanted: Mapping[int, Room]) -> list[Due]:
     rows = session.execute(
         select(Delivery, Message.body, Message.created_at, Source.name)
         .join(Message, col(Message.id) == col(Delivery.message_id))
@@ -208,24 +106,18 @@ def _load(session: Session, ids: Sequence[int], endpoints: Mapping[int | None, E
         Due(
             delivery_id=row.id,
             message_id=row.message_id,
-            endpoint=endpoints[row.endpoint_id].name,
+            endpoint=wanted[row.endpoint_id].endpoint.name,
             body=body,
             attempt=row.attempts + 1,
             round=row.round + 1,
             trigger=Trigger(row.trigger),
-            slowed=endpoints[row.endpoint_id].slowed,
+            slowed=wanted[row.endpoint_id].endpoint.slowed,
             claim_token=row.claim_token,
             source=source,
             notification_id=str(row.notification_id) if row.notification_id else None,
             made_at=made_at,
+            due_at=row.next_attempt_at,
+            probe=wanted[row.endpoint_id].probe,
         )
         for row, body, made_at, source in rows
     ]
-
-
-def _pending() -> ColumnElement[bool]:
-    return col(Delivery.status) == DeliveryStatus.PENDING.value
-
-
-def _unclaimed(now: datetime) -> ColumnElement[bool]:
-    return or_(col(Delivery.claimed_until).is_(None), col(Delivery.claimed_until) <= now)

@@ -1,16 +1,19 @@
 """Endpoints: what the store knows of receivers; URLs, filters and limits stand in the configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import or_, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
+from worker.condition import enabled
 from worker.delivery import DeliveryStatus, Due, Trigger
 from worker.revision import MessageType
+from worker.store import conditions
+from worker.store.picks import PENDING
 from worker.store.session import upsert
-from worker.store.tables import Delivery, EndpointRow, EndpointSecret, Message
+from worker.store.tables import Delivery, EndpointRow, Message
 
 
 def register(session: Session, name: str, now: datetime) -> None:
@@ -19,55 +22,39 @@ def register(session: Session, name: str, now: datetime) -> None:
     session.execute(upsert(session, EndpointRow).values(**row).on_conflict_do_nothing(index_elements=["name"]))
 
 
-def disable(session: Session, name: str, reason: str, now: datetime) -> None:
-    """Send it nothing more; what is pending waits for `enable`, what is new is stored as skipped."""
-    session.execute(
+def disable(session: Session, name: str, reason: str, now: datetime) -> bool:
+    """Send it nothing more; what is pending waits for `enable`, what is new is stored as skipped. False: it was so."""
+    disabled = (
         update(EndpointRow)
         .where(col(EndpointRow.name) == name, col(EndpointRow.disabled_at).is_(None))
-        .values(disabled_at=now, reason=reason)
+        .values(disabled_at=now, reason=reason, probe_at=None, probes=0, opening_since=None, due_at=None)
+        .returning(col(EndpointRow.id))
     )
+    return session.execute(disabled).first() is not None
 
 
 def enable(session: Session, name: str, now: datetime) -> int:
-    """Send again, at once, what is pending. Returns how many deliveries that is."""
-    enabled = (
-        update(EndpointRow)
-        .where(col(EndpointRow.name) == name)
-        .values(
-            disabled_at=None, reason=None, failures=0, failing_since=None, slowed=0, slow_until=None, due_at=now
-        )
-        .returning(col(EndpointRow.id))
-    )  # fmt: skip
-    endpoint_id = session.execute(enabled).scalar_one()
-    resumed = (
+    """Send again, at once, what is pending: in its order, and slowly at first where the endpoint was failing.
+
+    Returns how many deliveries that is.
+    """
+    (endpoint,) = lock(session, [name])
+    conditions.put(endpoint, enabled(conditions.of(endpoint), now), now)
+    session.flush()
+    its = (col(Delivery.endpoint_id) == endpoint.id, PENDING)
+    session.execute(
         update(Delivery)
-        .where(col(Delivery.endpoint_id) == endpoint_id, col(Delivery.status) == DeliveryStatus.PENDING.value)
+        .where(*its, col(Delivery.next_attempt_at) > now)
         .values(next_attempt_at=now)
-        .returning(col(Delivery.id))
+        .execution_options(synchronize_session=False)
     )
-    return len(session.execute(resumed).all())
+    return session.exec(select(func.count()).select_from(Delivery).where(*its)).one()
 
 
-def secrets(session: Session, name: str, now: datetime) -> list[str]:
-    """The sealed secrets that we made for it and that are in force, newest first."""
-    in_force = or_(col(EndpointSecret.retired_at).is_(None), col(EndpointSecret.retired_at) > now)
-    found = (
-        select(EndpointSecret.sealed)
-        .join(EndpointRow, col(EndpointRow.id) == col(EndpointSecret.endpoint_id))
-        .where(col(EndpointRow.name) == name, in_force)
-        .order_by(col(EndpointSecret.id).desc())
-    )
-    return list(session.exec(found).all())
-
-
-def keep_secret(session: Session, name: str, sealed: str, now: datetime) -> bool:
-    """Keep the endpoint's first secret. False if it has one: another process was quicker."""
-    locked = select(EndpointRow).where(col(EndpointRow.name) == name).with_for_update()
-    endpoint = session.exec(locked).one()
-    if secrets(session, name, now):
-        return False
-    session.add(EndpointSecret(endpoint_id=endpoint.id or 0, sealed=sealed, created_at=now))
-    return True
+def lock(session: Session, names: Iterable[str]) -> Sequence[EndpointRow]:
+    """Their rows, locked in the order that all keep."""
+    rows = select(EndpointRow).where(col(EndpointRow.name).in_(sorted(set(names)))).order_by(col(EndpointRow.id))
+    return session.exec(rows.with_for_update(key_share=True)).all()
 
 
 def owe_test(session: Session, name: str, body: bytes, lease_for: timedelta, now: datetime) -> Due:

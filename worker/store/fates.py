@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, and_, func
 from sqlmodel import Session, col, select
 
-from worker.delivery import DeliveryStatus
+from worker.delivery import DeliveryStatus, Trigger
 from worker.store.tables import Delivery, EndpointRow, NotificationRow, RejectedRow, Source
 
 _FOLLOWED = col(NotificationRow.followed).is_(True)
+_NO_TEST = col(Delivery.trigger) != Trigger.TEST.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class SourceFate:
 
 @dataclass(frozen=True, slots=True)
 class EndpointFate:
-    """An endpoint's row, its deliveries by status, and since when the oldest pending one waits."""
+    """An endpoint's row, its deliveries by status, and since when the oldest pending one waits; tests left out."""
 
     row: EndpointRow
     deliveries: dict[str, int]
@@ -57,8 +58,10 @@ def of_source(session: Session, name: str) -> SourceFate:
 
 def of_endpoints(session: Session) -> dict[str, EndpointFate]:
     """Every endpoint that was ever configured, by name."""
-    counted = select(Delivery.endpoint_id, Delivery.status, func.count(), func.min(Delivery.created_at)).group_by(
-        col(Delivery.endpoint_id), col(Delivery.status)
+    counted = (
+        select(Delivery.endpoint_id, Delivery.status, func.count(), func.min(Delivery.created_at))
+        .where(_NO_TEST)
+        .group_by(col(Delivery.endpoint_id), col(Delivery.status))
     )
     counts: dict[int, dict[str, int]] = {}
     oldest: dict[int, datetime] = {}
@@ -68,6 +71,17 @@ def of_endpoints(session: Session) -> dict[str, EndpointFate]:
             oldest[endpoint_id] = first
     rows = session.exec(select(EndpointRow)).all()
     return {row.name: EndpointFate(row, counts.get(row.id or 0, {}), oldest.get(row.id or 0)) for row in rows}
+
+
+def of_endpoint(session: Session, name: str) -> EndpointFate:
+    """One endpoint, as it is at this point of the transaction."""
+    query = select(EndpointRow).where(col(EndpointRow.name) == name).execution_options(populate_existing=True)
+    row = session.exec(query).one()
+    its = and_(col(Delivery.endpoint_id) == row.id, _NO_TEST)
+    counted = select(Delivery.status, func.count()).where(its).group_by(col(Delivery.status))
+    pending = col(Delivery.status) == DeliveryStatus.PENDING.value
+    oldest = session.exec(select(func.min(Delivery.created_at)).where(its, pending)).one()
+    return EndpointFate(row, dict(session.execute(counted).all()), oldest)
 
 
 def _by_source(

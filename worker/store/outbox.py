@@ -14,6 +14,7 @@ from worker.delivery import DeliveryStatus, Trigger
 from worker.envelope import Origin, seal
 from worker.interest import Interest, Topic, unwanted
 from worker.revision import MessageType, Revision, notification_id
+from worker.store import forms, overtaken
 from worker.store.notifications import Stored
 from worker.store.session import upsert
 from worker.store.tables import Delivery, EndpointRow, Message
@@ -55,16 +56,24 @@ def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[In
         for interest in interests
         if interest.endpoint in endpoints and not unwanted(interest, _topic(stream, revision))
     ]
-    return _owe(session, rows, now)
+    formats = {endpoints[each.endpoint].id or 0: each.format for each in interests if each.endpoint in endpoints}
+    forms.seal_owed(session, rows, formats)
+    due = _owe(session, rows, now)
+    latest = [endpoints[each.endpoint].id or 0 for each in interests if each.latest and each.endpoint in endpoints]
+    later = [row["notification_id"] for row in rows if row["revision"] > 1 and row["endpoint_id"] in latest]
+    if later:
+        overtaken.skip(session, latest, col(Delivery.notification_id).in_(later), now)
+    return due
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An operational message, sealed: what it tells of is no notification."""
+    """An operational message, sealed: what it tells of is no notification. `formats`: those that are asked for."""
 
     type: MessageType
     source_id: int | None
     body: bytes
+    formats: frozenset[str] = frozenset()
 
 
 def owe_notice(session: Session, notice: Notice, endpoints: Sequence[str], now: datetime) -> int:
@@ -75,6 +84,7 @@ def owe_notice(session: Session, notice: Notice, endpoints: Sequence[str], now: 
     )  # fmt: skip
     session.add(message)
     session.flush()
+    forms.seal_all(session, [message.id], notice.formats)
     rows = [_owed(message, endpoint, now) for endpoint in _endpoints(session, endpoints).values()]
     return _owe(session, rows, now)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
@@ -11,6 +12,8 @@ from sqlmodel import Session, col, select
 from worker.notification import RejectedItem
 from worker.store.session import storable, upsert
 from worker.store.tables import RejectedRow
+
+_DEEPEST, _KEPT_LEVELS = 400, 50
 
 
 def keep(session: Session, source_id: int, rejected: Iterable[RejectedItem], now: datetime) -> None:
@@ -45,8 +48,41 @@ def forget(session: Session, ids: Iterable[int]) -> None:
     session.execute(delete(RejectedRow).where(col(RejectedRow.id).in_(list(ids))))
 
 
+def _written(raw: Any) -> str:
+    """The item as JSON. One that is nested too deeply for whoever reads it is cut, and kept as text.
+
+    Text is no item: retried, it stays rejected, and what was cut is never taken for what the provider sent.
+    """
+    return json.dumps(json.dumps(_cut(raw, _KEPT_LEVELS))) if _is_deep(raw) else json.dumps(raw)
+
+
+def _is_deep(raw: Any) -> bool:
+    """Level by level, because Python itself goes only so deep."""
+    level = [raw]
+    for _ in range(_DEEPEST):
+        level = [member for value in level for member in _members(value)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _cut(value: Any, levels: int) -> Any:
+    """The value without what lies deeper than so many levels."""
+    if isinstance(value, dict):
+        return {name: _cut(member, levels - 1) for name, member in value.items()} if levels else "…"
+    if isinstance(value, list):
+        return [_cut(member, levels - 1) for member in value] if levels else "…"
+    return value
+
+
 def _row(source_id: int, item: RejectedItem, now: datetime) -> dict[str, object]:
-    raw = json.dumps(item.raw)
+    raw = _written(item.raw)
     fingerprint = hashlib.sha256(raw.encode()).hexdigest()
     return {
         "source_id": source_id, "fingerprint": fingerprint, "reason": storable(item.reason), "raw": raw,

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import certifi
 import pycurl
 
+from worker.webhooks.signature import written_forms
 from worker.webhooks.target import Target
 
 _OURS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "content-type"})
@@ -97,7 +98,8 @@ def _ascii_url(url: str) -> str:
 
 
 def _secrets_of(target: Target) -> Iterator[str]:
-    yield from (b64encode(secret).decode() for secret in target.secrets)
+    for key in target.secrets:
+        yield from written_forms(key)
     for value in target.headers.values():
         yield value
         yield from value.split()

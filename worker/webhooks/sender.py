@@ -1,5 +1,6 @@
 """Many requests at once from one thread: due deliveries in, outcomes out (DELIVERY, section 2)."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from selectors import DefaultSelector
@@ -7,7 +8,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from worker.delivery import Due, Outcome
+from worker.delivery import Due, Outcome, Wire
+from worker.errors import ConfigurationError
 from worker.webhooks.lane import Lane, Surroundings
 from worker.webhooks.target import Target
 
@@ -19,7 +21,8 @@ class Sender:
     """Sends what is due to its endpoint's target and tells what came of it. Used by one thread; a context manager.
 
     `targets` is looked up at each `begin`, so that a mapping that changes (a rotated secret) is followed: what is open
-    ends as it began. `limit` is how many requests may be open at once.
+    ends as it began. Where it raises ConfigurationError for an endpoint, nothing can be sent there, and that
+    endpoint's requests fail at once; no other's do. `limit` is how many requests may be open at once.
     """
 
     def __init__(
@@ -31,17 +34,18 @@ class Sender:
         idle: timedelta = _CLOSED_WHEN_IDLE_FOR,
     ) -> None:
         self._targets = targets
-        self._limit = limit
+        self.limit = limit
         self._idle = idle
         self._selector = DefaultSelector()
         self._failures: list[Exception] = []
+        self._clock = clock
         self._surroundings = Surroundings(
             selector=self._selector, user_agent=user_agent, clock=clock, limit=limit, failures=self._failures
         )
         self._lanes: dict[str, Lane] = {}
         self._outdated: list[Lane] = []
         self._ended: list[tuple[Due, Outcome]] = []
-        self._open = 0
+        self._open = Counter[str]()
         self._tidy_at = 0.0
 
     def __enter__(self) -> Self:
@@ -55,12 +59,17 @@ class Sender:
     @property
     def open(self) -> int:
         """How many were begun whose outcome was not handed out yet."""
+        return self._open.total()
+
+    @property
+    def open_by_endpoint(self) -> Mapping[str, int]:
+        """The same, for each endpoint that has any."""
         return self._open
 
     @property
     def room(self) -> int:
         """How many more may be begun."""
-        return self._limit - self.open
+        return self.limit - self.open
 
     def begin(self, due: Sequence[Due]) -> None:
         """Start these.
@@ -71,15 +80,14 @@ class Sender:
             raise ValueError(f"room for {self.room}, not for {len(due)}")
         if unknown := {one.endpoint for one in due} - set(self._targets):
             raise ValueError(f"no such endpoint: {', '.join(sorted(unknown))}")
-        begun: dict[Lane, None] = {}
+        lanes = {name: self._lane(name) for name in dict.fromkeys(one.endpoint for one in due)}
         for one in due:
-            lane = self._lane(one.endpoint)
-            outcome = lane.begin(one)
-            self._open += 1
+            lane = lanes[one.endpoint]
+            outcome = lane.begin(one) if lane else self._not_sendable()
+            self._open[one.endpoint] += 1
             if outcome:
                 self._ended.append((one, outcome))
-            begun[lane] = None
-        for lane in begun:
+        for lane in filter(None, lanes.values()):
             lane.act()
             self._ended += lane.ended()
         if monotonic() >= self._tidy_at:
@@ -98,7 +106,7 @@ class Sender:
         if self._failures:
             raise self._failures.pop(0)
         ended, self._ended = self._ended, []
-        self._open -= len(ended)
+        self._open -= Counter(due.endpoint for due, _ in ended)
         return ended
 
     def close(self) -> None:
@@ -111,21 +119,30 @@ class Sender:
         self._lanes.clear()
         self._outdated.clear()
         self._ended.clear()
-        self._open = 0
+        self._open.clear()
         self._selector.close()
 
     def _all_lanes(self) -> Iterator[Lane]:
         yield from self._lanes.values()
         yield from self._outdated
 
-    def _lane(self, name: str) -> Lane:
-        target, lane = self._targets[name], self._lanes.get(name)
+    def _lane(self, name: str) -> Lane | None:
+        """The endpoint's; none where there is nothing to sign with. Whoever made `targets` says why."""
+        try:
+            target = self._targets[name]
+        except ConfigurationError:
+            return None
+        lane = self._lanes.get(name)
         if lane and (lane.target is target or lane.target == target):
             return lane
         if lane:
             self._outdated.append(lane)
         self._lanes[name] = Lane(target, self._surroundings)
         return self._lanes[name]
+
+    def _not_sendable(self) -> Outcome:
+        now = self._clock()
+        return Outcome(wire=Wire.FAILED, started_at=now, answered_at=now, duration=timedelta(0))
 
     def _turn(self, seconds: float) -> None:
         """Wait for sockets and timers, let libcurl work on them, collect what ended."""

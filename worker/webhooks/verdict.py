@@ -61,7 +61,7 @@ def judge(outcome: Outcome, due: Due, policy: Policy, now: datetime, random: Ran
     if due.trigger is Trigger.TEST:
         return Verdict(status=DeliveryStatus.EXHAUSTED, slow_until=slow_until, disable_reason=reason)
     if meaning is Meaning.GONE:
-        return Verdict(status=DeliveryStatus.PENDING, next_attempt_at=now, disable_reason=reason)
+        return Verdict(status=DeliveryStatus.PENDING, next_attempt_at=now, disable_reason=reason, counts=False)
     if due.round > len(policy.retry_schedule):
         return Verdict(status=DeliveryStatus.EXHAUSTED, slow_until=slow_until)
     again_at = now + lengthened(policy.retry_schedule[max(due.round, 1) - 1], random)

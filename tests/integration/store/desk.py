@@ -16,9 +16,10 @@ from worker.intake import normalise_all
 from worker.interest import Interest
 from worker.settings import Rate
 from worker.store import claims, endpoints, notifications, outbox, recording, roster
-from worker.store.claims import Allowance
+from worker.store.conditions import Watch
 from worker.store.notifications import Stored
 from worker.store.outbox import Stream
+from worker.store.rooms import Allowance, Slots
 from worker.store.roster import Configured
 from worker.store.session import Database
 from worker.store.tables import Delivery, EndpointRow, Source
@@ -71,7 +72,7 @@ class Desk:
 
     def claim(self, most: int = 10_000, now: datetime | None = None) -> list[Due]:
         with self.database.transaction() as session:
-            return claims.claim(session, self.limits, most, now or self.now)
+            return claims.claim(session, self.limits, Slots(most), now or self.now)
 
     def judged(self, due: Due, outcome: Outcome | int, now: datetime | None = None) -> Attempted:
         at = now or self.now
@@ -80,7 +81,8 @@ class Desk:
 
     def record(self, attempted: Sequence[Attempted], now: datetime | None = None) -> list[Attempted]:
         with self.database.transaction() as session:
-            return recording.record(session, attempted, now or self.now)
+            latest = frozenset(name for name, limits in self.limits.items() if limits.latest)
+            return recording.record(session, attempted, now or self.now, Watch(latest=latest))
 
     def deliver(self, status: int = 200, most: int = 10_000) -> list[str]:
         """Claim, be answered so, record; the messages' ids in the order of the claim."""

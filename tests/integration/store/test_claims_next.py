@@ -1,13 +1,15 @@
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.fakes import AT, item
 from tests.integration.store.desk import LEASE, Desk, statements
 from worker.delivery import DeliveryStatus, Trigger
 from worker.interest import Interest
 from worker.store import claims, endpoints
+from worker.store.rooms import Slots
 
 SECOND = timedelta(seconds=1)
 
@@ -28,7 +30,7 @@ def _claimed_reading(desk: Desk, most: int) -> int:
     """How many rows of deliveries PostgreSQL reads for a claim."""
     read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'delivery'"
     with desk.database.transaction() as session:
-        assert len(claims.claim(session, desk.limits, most, desk.now)) == most
+        assert len(claims.claim(session, desk.limits, Slots(most), desk.now)) == most
         return int(session.execute(text(read)).scalar_one())
 
 
@@ -38,6 +40,21 @@ def test_a_claim_reads_no_more_of_a_long_backlog_than_of_a_short_one(erp: Desk) 
     short = _claimed_reading(erp, 2)
     _store(erp, 2000, prefix="more")
     assert _claimed_reading(erp, 2) < short + 100
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlite_looks_for_an_earlier_revision_where_few_rows_are(erp: Desk) -> None:
+    plans: list[str] = []
+
+    def explain(connection: Any, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        if "EXISTS" in statement and not statement.startswith("EXPLAIN"):
+            plans.extend(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values))
+
+    _store(erp, 20)
+    event.listen(erp.database.engine, "before_cursor_execute", explain)
+    assert len(erp.claim(most=2)) == 2
+    searches = [plan.split(" USING INDEX ")[1].split(" ")[0] for plan in plans if "INDEX" in plan]
+    assert searches == ["delivery_due", "delivery_order"]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

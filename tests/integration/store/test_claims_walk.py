@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 import pytest
@@ -11,8 +11,9 @@ from tests.fakes import item
 from tests.integration.store.desk import LEASE, Desk
 from worker.delivery import Due
 from worker.interest import Interest
+from worker.pace import opening_room
 from worker.store import endpoints
-from worker.store.tables import Delivery
+from worker.store.tables import Delivery, EndpointRow
 
 STEPS = 150
 LIMITS = {"erp": 2, "crm": 5, "log": 1000}
@@ -52,7 +53,7 @@ class Walk:
         taken = {}
         for name, limit in LIMITS.items():
             endpoint = self.desk.endpoint_row(name)
-            if endpoint.disabled_at or (endpoint.slow_until and endpoint.slow_until > now):
+            if endpoint.disabled_at or any(at and at > now for at in (endpoint.slow_until, endpoint.probe_at)):
                 continue
             pending = [row for row in rows if row.endpoint_id == endpoint.id and row.status == "pending"]
             open_now = [row for row in pending if row.claimed_until and row.claimed_until > now]
@@ -60,11 +61,11 @@ class Walk:
                 (row.next_attempt_at, row.id or 0)
                 for row in pending
                 if row.next_attempt_at
-                and row.next_attempt_at <= now
+                and (row.next_attempt_at <= now or endpoint.probe_at)
                 and row not in open_now
                 and not any(_before(other, row, other in open_now) for other in pending)
             )
-            if ids := [identity for _, identity in due][: max(0, limit - len(open_now))]:
+            if ids := [identity for _, identity in due][: _room(endpoint, limit, len(open_now), now)]:
                 taken[name] = sorted(ids)
         return taken
 
@@ -106,6 +107,15 @@ class Walk:
         for _ in range(60):
             self.desk.deliver(200)
             self.desk.now += LEASE
+
+
+def _room(endpoint: EndpointRow, limit: int, open_now: int, now: datetime) -> int:
+    """One alone while it is probed; a second after it has recovered, 2, then 4 …"""
+    if endpoint.probe_at:
+        return 0 if open_now else 1
+    since = endpoint.opening_since
+    opening = opening_room(since, endpoint.paced_until, now) if since else None
+    return max(0, limit - open_now if opening is None else min(limit - open_now, opening))
 
 
 def _before(other: Delivery, row: Delivery, is_open: bool) -> bool:  # noqa: FBT001  # one call, in a comprehension

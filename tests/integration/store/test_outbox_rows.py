@@ -8,7 +8,7 @@ from tests.integration.store.desk import Desk
 from worker.interest import Interest
 from worker.store import endpoints
 from worker.store.outbox import BEFORE_START, DISABLED
-from worker.store.tables import Delivery, EndpointRow, EndpointSecret, Message
+from worker.store.tables import Delivery, EndpointRow, Message
 
 SECOND = timedelta(seconds=1)
 
@@ -116,22 +116,6 @@ def test_an_endpoint_that_is_registered_again_keeps_what_it_is_owed(erp: Desk) -
     erp.store(item("a"))
     erp.endpoint("erp")
     assert (len(erp.rows(EndpointRow)), len(erp.rows(Delivery))) == (1, 1)
-
-
-def test_the_first_secret_is_kept(erp: Desk) -> None:
-    with erp.database.transaction() as session:
-        assert endpoints.keep_secret(session, "erp", "first", AT)
-    with erp.database.transaction() as session:
-        assert not endpoints.keep_secret(session, "erp", "second", AT)
-    assert [row.sealed for row in erp.rows(EndpointSecret)] == ["first"]
-
-
-def test_secrets_are_in_force_until_they_are_retired_the_newest_first(erp: Desk) -> None:
-    with erp.database.transaction() as session:
-        for name, retired_at in (("old", AT), ("former", AT + SECOND), ("present", None)):
-            session.add(EndpointSecret(endpoint_id=1, sealed=name, created_at=AT, retired_at=retired_at))
-    with erp.database.reading() as session:
-        assert endpoints.secrets(session, "erp", AT) == ["present", "former"]
 
 
 def test_known_endpoints_come_by_name(erp: Desk) -> None:

@@ -5,6 +5,7 @@ import pytest
 from tests.fakes import AT, item
 from tests.integration.store.desk import LEASE, SCHEDULE, Desk, statements
 from worker.delivery import Due, Outcome, Trigger, Wire
+from worker.store import endpoints, fates
 from worker.store.tables import Attempt, Delivery, EndpointRow, NotificationRow
 
 SECOND = timedelta(seconds=1)
@@ -180,3 +181,45 @@ def test_however_many_requests_were_open_an_endpoint_is_slowed_once_a_wait(desk:
     desk.record([desk.judged(due, 503) for due in desk.claim()])
     (endpoint,) = desk.rows(EndpointRow)
     assert (endpoint.slowed, endpoint.slow_until) == (1, AT + 5 * SECOND)
+
+
+@pytest.mark.parametrize(("failed_before", "status"), [(0, 500), (3, 500), (3, 503), (3, 410)])
+def test_what_is_redelivered_while_its_request_is_open_is_tried_again_when_that_fails(
+    desk: Desk, due: Due, failed_before: int, status: int
+) -> None:
+    for _ in range(failed_before):
+        desk.record([desk.judged(due, 500)])
+        desk.now += SCHEDULE[-1] * 2
+        (due,) = desk.claim()
+    desk.redeliver(due.delivery_id)
+    desk.record([desk.judged(due, status)])
+    (row,) = desk.deliveries()
+    assert (row.status, row.round, row.trigger, row.next_attempt_at) == ("pending", 0, "redelivery", desk.now)
+
+
+def test_what_is_redelivered_while_its_request_is_open_is_delivered_when_that_is_taken(desk: Desk, due: Due) -> None:
+    desk.redeliver(due.delivery_id)
+    desk.record([desk.judged(due, 200)])
+    assert (desk.deliveries()[0].status, desk.claim()) == ("delivered", [])
+
+
+def test_410_uses_up_no_place_in_the_schedule_however_often_the_endpoint_is_enabled(desk: Desk, due: Due) -> None:
+    for _ in range(9):
+        desk.record([desk.judged(due, 410)])
+        with desk.database.transaction() as session:
+            endpoints.enable(session, "erp", AT)
+        (due,) = desk.claim()
+    assert (due.round, due.attempt, due.trigger) == (1, 1, Trigger.FIRST)
+
+
+def test_a_failed_test_stays_a_test_and_is_none_of_what_was_given_up(desk: Desk) -> None:
+    desk.endpoint("erp")
+    with desk.database.transaction() as session:
+        tests = [endpoints.owe_test(session, "erp", b"{}", LEASE, AT) for _ in range(3)]
+    desk.record([desk.judged(tests[0], 500), desk.judged(tests[1], 200)])
+    assert [(row.status, row.trigger) for row in desk.deliveries()] == [
+        ("exhausted", "test"), ("delivered", "test"), ("pending", "test")
+    ]  # fmt: skip
+    with desk.database.reading() as session:
+        for fate in (fates.of_endpoint(session, "erp"), fates.of_endpoints(session)["erp"]):
+            assert (fate.deliveries, fate.oldest_pending_at) == ({}, None)

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.fakes import AT, item
-from tests.integration.store.desk import Desk, parameters, statements
+from tests.integration.store.desk import LEASE, Desk, parameters, statements
 from worker.store import endpoints, retention, sources
 from worker.store.tables import Attempt, Delivery, Message, NotificationRow, PollRun
 
@@ -67,6 +67,14 @@ def test_what_was_exhausted_stays(erp: Desk) -> None:
     erp.change(Delivery, {"status": "exhausted"})
     _prune(erp)
     assert _known(erp) == {"a"}
+
+
+def test_a_test_that_failed_goes(erp: Desk) -> None:
+    with erp.database.transaction() as session:
+        due = endpoints.owe_test(session, "erp", b"{}", LEASE, OLD)
+    erp.record([erp.judged(due, 500)])
+    assert _prune(erp)["messages"] == 1
+    assert erp.deliveries() == []
 
 
 def test_what_was_skipped_goes(erp: Desk) -> None:

@@ -4,14 +4,22 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 import pytest
 
 from tests.fakes import item
 from tests.integration.store.desk import Desk
+from worker.announce import Endpoints
+from worker.condition import Turn
+from worker.deliver import Outbox
 from worker.delivery import Due
-from worker.store import endpoints, sources
+from worker.interest import Interest
+from worker.settings import Rate
+from worker.store import keys, recording, sources
+from worker.store.conditions import Watch
+from worker.store.tables import EndpointRow, Message
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 SECOND = timedelta(seconds=1)
@@ -73,7 +81,7 @@ def test_one_of_many_keeps_the_first_secret(desk: Desk) -> None:
 
     def work() -> None:
         with desk.database.transaction() as session:
-            kept.append(endpoints.keep_secret(session, "erp", "sealed", desk.now))
+            kept.append(keys.keep_first(session, "erp", "hmac", "sealed", desk.now))
 
     _at_once(*[work] * 6)
     assert sorted(kept) == [False] * 5 + [True]
@@ -107,4 +115,73 @@ def test_polls_claims_records_and_redeliveries_never_wait_for_each_other_for_eve
     desk.now += timedelta(hours=1)
     for _ in range(200):
         desk.deliver()
+        desk.now += SECOND
     assert {row.status for row in desk.deliveries()} == {"delivered"}
+
+
+def test_one_of_many_probes_an_endpoint_that_fails(desk: Desk) -> None:
+    desk.endpoint("erp")
+    desk.store(*(item(f"n{number}") for number in range(50)))
+    desk.record([desk.judged(due, 500) for due in desk.claim(most=5)])
+    desk.now += 5 * SECOND
+    claimed: list[Due] = []
+
+    def work() -> None:
+        for _ in range(10):
+            claimed.extend(desk.claim(most=8))
+
+    _at_once(*[work] * 4)
+    assert [due.probe for due in claimed] == [True]
+
+
+def test_workers_share_a_rate_limit(desk: Desk) -> None:
+    desk.endpoint("erp", rate=Rate(20, SECOND))
+    desk.store(*(item(f"n{number}") for number in range(100)))
+    claimed: list[Due] = []
+
+    def work() -> None:
+        for _ in range(10):
+            claimed.extend(desk.claim(most=8))
+
+    _at_once(*[work] * 4)
+    assert len(claimed) == 20
+
+
+def test_of_workers_that_record_at_the_same_moment_one_tells_what_turned(desk: Desk) -> None:
+    desk.endpoint("erp")
+    desk.store(*(item(f"n{number}") for number in range(20)))
+    due, told = desk.claim(), []
+    desk.change(EndpointRow, {"failures": 30, "failing_since": desk.now - timedelta(days=3), "probe_at": desk.now})
+    watch = Watch(disable_after={"erp": timedelta(days=5)}, tell=lambda _, one: told.append(one.turn))
+
+    def record(some: list[Due]) -> None:
+        for one in some:
+            with desk.database.transaction() as session:
+                recording.record(session, [desk.judged(one, 500)], desk.now, watch)
+
+    _at_once(*[partial(record, due[begin::4]) for begin in range(4)])
+    assert told == [Turn.WARNED]
+    assert desk.endpoint_row("erp").failures == 50
+
+
+def test_workers_whose_endpoints_are_told_of_each_other_never_wait_for_each_other_for_ever(desk: Desk) -> None:
+    names = ("erp", "crm", "ops")
+    for name in names:
+        desk.endpoint(name)
+    desk.store(*(item(f"n{number}") for number in range(30)))
+    due = desk.claim()
+    about = Endpoints(
+        tuple(Interest(name, types=("*",)) for name in names),
+        dict.fromkeys(names, "https://receiver/"),
+        dict.fromkeys(names, timedelta(days=5)),
+    )
+    desk.change(EndpointRow, {"failures": 30, "failing_since": desk.now - timedelta(days=3), "probe_at": desk.now})
+    box = Outbox(database=desk.database, allowances=desk.limits, endpoints=about)
+
+    def record(some: list[Due]) -> None:
+        for one in some:
+            box.record([desk.judged(one, 500)], desk.now)
+
+    _at_once(*[partial(record, [one for one in due if one.endpoint == name]) for name in names])
+    told = [row.type for row in desk.rows(Message) if row.notification_id is None]
+    assert told == ["endpoint.failing"] * 3

@@ -103,7 +103,7 @@ class Receiver:
             with contextlib.suppress(OSError):
                 self.instead(plain)
             return
-        with contextlib.suppress(OSError), plain, plain.makefile("rb") as stream:
+        with contextlib.suppress(OSError, ValueError), plain, plain.makefile("rb") as stream:  # ValueError: shut down
             while request := read_request(stream):
                 self.requests.append(request)
                 if not self.script(Visit(plain, request, self._over)):

@@ -1,5 +1,6 @@
 """Many requests at once, from one thread."""
 
+from collections import UserDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 from tests.integration.webhooks.receivers import Gathering, Receiver, answering, hanging
 from tests.integration.webhooks.sending import KEY, PATIENCE, SHORT, all_finished, due, now, sender, target
 from worker.delivery import Wire
+from worker.errors import ConfigurationError
 from worker.webhooks.lane import Lane, Surroundings
 from worker.webhooks.target import Target
 
@@ -83,6 +85,27 @@ def test_an_unknown_endpoint_is_refused_and_nothing_begun(receive: Receive) -> N
         with pytest.raises(ValueError, match="no such endpoint: books, crm"):
             sending.begin([due("erp"), due("crm"), due("books")])
         assert [sending.open, sending.finished(MOMENT), receiver.connections] == [0, [], 0]
+
+
+class Unsigned(UserDict[str, Target]):
+    """There is nothing to sign with for `books`."""
+
+    def __getitem__(self, name: str) -> Target:
+        if name == "books":
+            raise ConfigurationError(["key: it can't be opened"])
+        return self.data[name]
+
+
+def test_an_endpoint_that_nothing_can_be_signed_for_fails_alone(receive: Receive) -> None:
+    receiver = receive(answering(204))
+    to_any = target(receiver.url)
+    with sender(Unsigned({"erp": to_any, "books": to_any, "crm": to_any})) as sending:
+        sending.begin([due(name) for name in ("erp", "books", "books", "crm")])
+        assert sending.open_by_endpoint == {"erp": 1, "books": 2, "crm": 1}
+        wires = sorted((one.endpoint, outcome.wire) for one, outcome in all_finished(sending))
+        assert sending.open_by_endpoint == {}
+    assert wires == [("books", Wire.FAILED)] * 2 + [("crm", Wire.ANSWERED), ("erp", Wire.ANSWERED)]
+    assert len(receiver.requests) == 2
 
 
 def test_more_than_there_is_room_for_is_refused(receive: Receive) -> None:

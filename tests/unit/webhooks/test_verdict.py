@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -84,8 +85,9 @@ def test_no_complete_answer_is_a_failed_attempt_whatever_its_status(wire: Wire, 
     assert judge(answered(status, wire=wire), due(), POLICY, NOW, NoJitter()) == expected
 
 
-def test_410_disables_the_endpoint_and_its_delivery_waits() -> None:
-    expected = Verdict(status=DeliveryStatus.PENDING, next_attempt_at=NOW, disable_reason="answered 410 Gone")
+def test_410_disables_the_endpoint_and_its_delivery_waits_where_it_is() -> None:
+    gone = "answered 410 Gone"
+    expected = Verdict(status=DeliveryStatus.PENDING, next_attempt_at=NOW, disable_reason=gone, counts=False)
     assert judge(answered(410), due(), POLICY, NOW, Random()) == expected
 
 
@@ -181,3 +183,18 @@ def test_every_outcome_has_a_verdict(outcome: Outcome, number: int, slowed: int,
     assert (verdict.delivered_at is not None) == (verdict.status is DeliveryStatus.DELIVERED)
     assert (verdict.next_attempt_at is not None) == (verdict.status is DeliveryStatus.PENDING)
     assert verdict.slow_until is None or NOW <= verdict.slow_until <= NOW + DAY
+
+
+@given(outcome=OUTCOMES, number=st.integers(0, 100), slowed=st.integers(0, 10**6), probe=st.booleans())
+def test_no_wait_is_negative_and_a_later_round_never_waits_less(
+    outcome: Outcome, number: int, slowed: int, *, probe: bool
+) -> None:
+    one = replace(due(number, slowed=slowed), probe=probe)
+    verdict = judge(outcome, one, POLICY, NOW, NoJitter())
+    later = judge(outcome, replace(one, round=number + 1), POLICY, NOW, NoJitter())
+    assert verdict.counts
+    assert verdict.next_attempt_at is None or verdict.next_attempt_at >= NOW
+    if verdict.next_attempt_at and later.next_attempt_at:
+        assert later.next_attempt_at >= verdict.next_attempt_at
+    if verdict.slow_until and verdict.next_attempt_at:
+        assert verdict.next_attempt_at >= verdict.slow_until

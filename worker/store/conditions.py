@@ -1,0 +1,101 @@
+"""Conditions: how endpoints fare, read from their rows and written to them; what is decided, `condition` decides."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import exists, or_, true, update
+from sqlmodel import Session, col, select
+
+from worker.condition import Condition, Turned, after, is_due_probe, spared, turns
+from worker.delivery import Attempted
+from worker.store.picks import PENDING
+from worker.store.tables import Attempt, Delivery, EndpointRow
+
+_AN_OUTAGE = timedelta(minutes=1)
+_HASTENED = 1000
+_COLUMNS = tuple(each.name for each in fields(Condition))
+
+
+def _to_nobody(session: Session, turned: Turned) -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What becomes of endpoints that fail: for how long each may, and who is told, in the transaction that turns it.
+
+    `listeners` are the endpoints that `tell` may owe something to; `latest` those that want the latest revision alone.
+    """
+
+    disable_after: Mapping[str, timedelta] = field(default_factory=dict)
+    listeners: frozenset[str] = frozenset()
+    latest: frozenset[str] = frozenset()
+    tell: Callable[[Session, Turned], None] = _to_nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An endpoint's attempts as they counted, and what turned. `failed_since`: since when, if it has recovered."""
+
+    counted: list[Attempted]
+    turned: list[Turned]
+    failed_since: datetime | None
+
+
+def of(endpoint: EndpointRow) -> Condition:
+    """How the endpoint fares, by its row."""
+    return Condition(**{name: getattr(endpoint, name) for name in _COLUMNS})
+
+
+def put(endpoint: EndpointRow, condition: Condition, now: datetime) -> None:
+    """Its row says how it fares, and when to look at it: at once, where it is open."""
+    for name in _COLUMNS:
+        setattr(endpoint, name, getattr(condition, name))
+    endpoint.due_at = None if condition.disabled_at else max(condition.shut_until or now, now)
+
+
+def judge(session: Session, endpoint: EndpointRow, its: Sequence[Attempted], watch: Watch, now: datetime) -> Judged:
+    """What these attempts mean for their endpoint, in the order in which they were answered, and for themselves."""
+    counted, turned, condition = [], [], of(endpoint)
+    failed_since = None
+    for one in sorted(its, key=lambda each: each.outcome.answered_at):
+        counted.append(spared(condition, one, now, alone=is_due_probe(one) and _is_alone(session, endpoint, one)))
+        before, condition = condition, after(condition, one, watch.disable_after.get(endpoint.name), now)
+        turned += [Turned(endpoint.name, turn, condition) for turn in turns(before, condition)]
+        if before.probe_at and not condition.probe_at:
+            failed_since = before.failing_since
+    put(endpoint, condition, now)
+    return Judged(counted, turned, failed_since)
+
+
+def _is_alone(session: Session, endpoint: EndpointRow, one: Attempted) -> bool:
+    """Whether nothing else of the endpoint is pending, except what waits for it: its notification's revisions."""
+    row, of = Delivery, one.due.notification_id
+    other = or_(col(row.notification_id).is_(None), col(row.notification_id) != UUID(of)) if of else true()
+    its = (col(row.endpoint_id) == endpoint.id, PENDING, col(row.id) != one.due.delivery_id)
+    return session.exec(select(row.id).where(*its, other).limit(1)).first() is None
+
+
+def hasten(session: Session, endpoint_id: int, since: datetime, now: datetime) -> None:
+    """What failed in an outage that is over doesn't wait out its schedule; it goes behind what is due already.
+
+    These are the few requests by which the outage was noticed. One so short that the schedule's first waits are longer
+    leaves them where they are: it may have been a run of messages that are never taken.
+    """
+    if now - since < _AN_OUTAGE:
+        return
+    waiting = (
+        select(Delivery.id)
+        .where(col(Delivery.endpoint_id) == endpoint_id, PENDING, col(Delivery.next_attempt_at) > now)
+        .order_by(col(Delivery.next_attempt_at), col(Delivery.id))
+        .limit(_HASTENED)
+    )
+    failed = exists().where(col(Attempt.delivery_id) == Delivery.id, col(Attempt.started_at) >= since)
+    session.execute(
+        update(Delivery)
+        .where(col(Delivery.id).in_(session.exec(waiting).all()), failed)
+        .values(next_attempt_at=now)
+        .execution_options(synchronize_session=False)
+    )
