@@ -1,6 +1,6 @@
 import pytest
 
-from worker.interest import Interest, Topic, unwanted
+from worker.interest import Interest, Topic, objection, unwanted
 
 TOPIC = Topic("notification.created", "books", "TransferDomain", "new")
 
@@ -32,3 +32,22 @@ def test_a_message_is_wanted_when_every_filter_lets_it_pass(
     interest: Interest, topic: Topic, filtered_by: str | None
 ) -> None:
     assert unwanted(interest, topic) == filtered_by
+
+
+@pytest.mark.parametrize(
+    ("interest", "kind", "words"),
+    [
+        (Interest("erp"), "RenewDomain", None),
+        (
+            Interest("erp", kinds=("Transfer*", "é")),
+            "RenewDomain",
+            'kinds = ["Transfer*", "é"] doesn\'t match "RenewDomain"',
+        ),
+        (Interest("erp", kinds=("?*",)), None, 'kinds = ["?*"] doesn\'t match a message without a kind'),
+        (Interest("erp", sources=("mail",)), "x", 'sources = ["mail"] doesn\'t match "books"'),
+    ],
+)
+def test_an_objection_names_the_filter_as_it_is_written(
+    interest: Interest, kind: str | None, words: str | None
+) -> None:
+    assert objection(interest, Topic("notification.created", "books", kind, "new")) == words
