@@ -5,13 +5,15 @@ from worker.settings.described import DescribedSource
 from worker.settings.description import Description
 from worker.settings.durations import Duration, parse_duration, shown_duration, within
 from worker.settings.endpoint import DeliverySettings, EndpointSettings
-from worker.settings.fields import ClientCertificate, ExistingFile, Section, Url, Whole
+from worker.settings.fields import ExistingFile, Section, Url, Whole
 from worker.settings.file import DEFAULT_NAME
+from worker.settings.listening import Listening
 from worker.settings.loading import load
 from worker.settings.rate import Rate
 from worker.settings.secret import HeaderValue, Secret
 from worker.settings.source import Acknowledge, SourceSettings
 from worker.settings.template import initialise
+from worker.settings.tls import ClientCertificate
 
 __all__ = [
     "DEFAULT_NAME",
@@ -24,6 +26,7 @@ __all__ = [
     "EndpointSettings",
     "ExistingFile",
     "HeaderValue",
+    "Listening",
     "Rate",
     "RetentionSettings",
     "Secret",

@@ -10,6 +10,7 @@ from worker.settings.description import Description
 from worker.settings.durations import Duration, within
 from worker.settings.endpoint import DeliverySettings, EndpointSettings
 from worker.settings.fields import Section
+from worker.settings.listening import Listening
 from worker.settings.secret import Secret
 from worker.settings.source import SourceSettings
 
@@ -28,7 +29,8 @@ class Settings:
     """The configuration, checked and complete: the addresses resolved, the endpoints' defaults filled in.
 
     `database` is SQLAlchemy's address; `key` are Fernet keys, the first is encrypted with, none: the database's own.
-    `path` is the file that was read; `warnings` are lines for the operator.
+    `metrics` is where they are served, if at all. `path` is the file that was read; `warnings` are lines for the
+    operator.
     """
 
     database: str = field(repr=False)
@@ -40,4 +42,5 @@ class Settings:
     delivery: DeliverySettings
     retention: RetentionSettings
     path: Path
+    metrics: Listening | None = None
     warnings: tuple[str, ...] = ()

@@ -1,7 +1,5 @@
 """An endpoint, and the defaults of delivery that each endpoint may set for itself."""
 
-import base64
-import binascii
 from collections.abc import Collection
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -13,33 +11,17 @@ from worker.notification import Status
 from worker.settings.durations import Duration, within
 from worker.settings.fields import (
     NOT_EMPTY,
-    ClientCertificate,
     EndpointHeaders,
-    ExistingFile,
     Network,
     Section,
     Url,
     Whole,
 )
 from worker.settings.rate import WrittenRate
-from worker.settings.secret import Secret, surroundings
+from worker.settings.secret import surroundings
+from worker.settings.signing import Signing, SigningSecrets, each
+from worker.settings.tls import AuthorityFile, ClientCertificate
 from worker.settings.wording import either, quoted
-
-_SIGNING_KEY = range(24, 65)
-
-
-def _signing_secret(secret: Secret) -> Secret:
-    """DELIVERY, section 2: `whsec_` and the base64 of 24 to 64 bytes."""
-    text = secret.get_secret_value()
-    try:
-        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not text.startswith("whsec_") or len(key) not in _SIGNING_KEY:
-        raise ValueError(
-            "is not a webhook secret: whsec_ and the base64 of 24 to 64 bytes; leave it out to have one made"
-        )
-    return secret
 
 
 def _known_sources(names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -59,7 +41,7 @@ def _matches_a_type(pattern: str, info: ValidationInfo) -> str:
 
 
 _Pattern = Annotated[str, Field(min_length=1)]
-_Deadline = Annotated[Duration, within(timedelta(milliseconds=100), timedelta(minutes=10))]
+_Deadline = Annotated[Duration, within(timedelta(milliseconds=100), timedelta(minutes=3))]
 _Wait = Annotated[Duration, within(timedelta(milliseconds=1), timedelta(days=30))]
 _SCHEDULE = tuple(timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400))
 
@@ -67,7 +49,8 @@ _SCHEDULE = tuple(timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200,
 class DeliverySettings(Section):
     """`[delivery]`: what holds for every endpoint that doesn't say otherwise.
 
-    `timeout` is from connecting to the last byte of the answer; `retry_schedule` the waits after attempts 1, 2, 3 ….
+    `timeout` is from connecting to the last byte of the answer, and two of them fit into a task; `retry_schedule` the
+    waits after attempts 1, 2, 3 ….
     """
 
     timeout: _Deadline = timedelta(seconds=15)
@@ -83,7 +66,8 @@ class EndpointSettings(DeliverySettings):
     """
 
     url: Annotated[Url, Field(repr=False)]
-    secret: Annotated[Secret, AfterValidator(_signing_secret)] | None = None
+    signing: Signing = "hmac"
+    secret: SigningSecrets | None = None
     sources: Annotated[tuple[str, ...], NOT_EMPTY, AfterValidator(_known_sources)] | None = None
     types: Annotated[tuple[Annotated[_Pattern, AfterValidator(_matches_a_type)], ...], NOT_EMPTY] = ("notification.*",)
     kinds: Annotated[tuple[_Pattern, ...], NOT_EMPTY] | None = None
@@ -94,6 +78,10 @@ class EndpointSettings(DeliverySettings):
     allow_networks: tuple[Network, ...] = ()
     format: Literal["standard", "cloudevents"] = "standard"
     backlog: Literal["all", "latest"] = "all"
-    signing: Literal["hmac", "ed25519"] = "hmac"
-    ca: ExistingFile | None = None
+    ca: AuthorityFile | None = None
     client_certificate: ClientCertificate | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The configured signing secrets, as they are written, newest first; none where one is made and stored."""
+        return each(self.secret)

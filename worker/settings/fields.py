@@ -13,8 +13,12 @@ from worker.settings.wording import quoted
 
 T = TypeVar("T")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
-_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "te", "trailer", "upgrade"})
-_SENT = _OURS | {"content-type", "user-agent"}
+_HOP_BY_HOP = {
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+}  # fmt: skip
+_OURS = frozenset(_HOP_BY_HOP | {"host", "content-length", "expect"})
+_SENT = _OURS | {"content-type", "content-encoding", "user-agent"}
 
 
 class Section(BaseModel):
@@ -112,10 +116,3 @@ EndpointHeaders = Annotated[
     dict[Annotated[str, AfterValidator(_endpoint_header_name)], HeaderValue], AfterValidator(_each_once)
 ]
 """Extra headers of requests to an endpoint: not those that every message has."""
-
-
-class ClientCertificate(Section):
-    """What mutual TLS shows: PEM files; without `key`, the certificate's file holds the key too."""
-
-    certificate: ExistingFile
-    key: ExistingFile | None = None

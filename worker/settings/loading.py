@@ -18,7 +18,7 @@ from worker.settings.description import Asking, Description
 from worker.settings.endpoint import DeliverySettings, EndpointSettings
 from worker.settings.fields import Section
 from worker.settings.file import chosen, document_of
-from worker.settings.later import too_early
+from worker.settings.listening import OFF, Listening, listening
 from worker.settings.problems import problem, problems_of
 from worker.settings.secret import Secret, Surroundings, plain_secrets, resolved
 from worker.settings.source import SourceSettings
@@ -83,8 +83,8 @@ def load(
 ) -> Settings:
     """The configuration of `path`, else of TOCSIN_CONFIG, else of ./tocsin.toml (INTERFACE, section 1).
 
-    TOCSIN_DATABASE, TOCSIN_BROKER and TOCSIN_KEY override the file. `known_types`: the types of messages that exist;
-    `acknowledging`: the providers that can be told that we hold something, None: not checked.
+    TOCSIN_DATABASE, TOCSIN_BROKER, TOCSIN_KEY, TOCSIN_METRICS override the file. `known_types`: the types of messages
+    that exist; `acknowledging`: the providers that can be told that we hold something, None: not checked.
     Raises ConfigurationError with one line for every problem there is; none repeats a secret.
     """
     file = chosen(path, environ)
@@ -101,7 +101,7 @@ def load(
 
 
 def _settings(reading: _Reading, options: Options, file: Path) -> Settings | None:
-    _unknown_and_early(reading)
+    _unknown(reading)
     database = _address(reading, "database", "sqlite:///tocsin.db")
     broker = _address(reading, "broker", "memory://")
     key = _key(reading, needed=bool(database and database.startswith(POSTGRESQL)))
@@ -110,6 +110,7 @@ def _settings(reading: _Reading, options: Options, file: Path) -> Settings | Non
     sources = {name: _source(reading, name, table, known) for name, table in reading.tables("sources")}
     delivery = reading.section(("delivery",), reading.document.get("delivery", {}), DeliverySettings)
     endpoints = dict(_endpoints(reading, delivery or DeliverySettings()))
+    metrics = _metrics(reading)
     retention = reading.section(("retention",), reading.document.get("retention", {}), RetentionSettings)
     if reading.problems or not (database and broker and delivery and retention):
         return None
@@ -123,17 +124,16 @@ def _settings(reading: _Reading, options: Options, file: Path) -> Settings | Non
         delivery=delivery,
         retention=retention,
         path=file,
+        metrics=metrics,
         warnings=tuple(_warnings({"key": key, "sources": sources, "endpoints": endpoints})),
     )
 
 
-def _unknown_and_early(reading: _Reading) -> None:
+def _unknown(reading: _Reading) -> None:
     for key in reading.document:
         if key not in _KEYS:
             meant = close_to(key, _KEYS)
             reading.tell((key,), f'unknown key; did you mean "{meant}"?' if meant else "unknown key")
-    for path, text in too_early(reading.document):
-        reading.tell(path, text)
 
 
 def _address(reading: _Reading, key: str, default: str) -> str | None:
@@ -146,6 +146,15 @@ def _address(reading: _Reading, key: str, default: str) -> str | None:
         if key == "broker":
             return broker_address(text)
         return database_address(text, Path() if path == (variable,) else reading.around.folder)
+    except ValueError as error:
+        reading.tell(path, error)
+        return None
+
+
+def _metrics(reading: _Reading) -> Listening | None:
+    path, text = reading.setting("TOCSIN_METRICS", "metrics", OFF)
+    try:
+        return listening(text)
     except ValueError as error:
         reading.tell(path, error)
         return None

@@ -8,9 +8,10 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from worker.settings.durations import Duration, within
-from worker.settings.fields import ClientCertificate, ExistingFile, Headers, Section, Url, Whole
+from worker.settings.fields import Headers, Section, Url, Whole
 from worker.settings.rate import WrittenRate
 from worker.settings.secret import surroundings
+from worker.settings.tls import AuthorityFile, ClientCertificate
 from worker.settings.wording import close_to, quoted
 
 _LEAP_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
@@ -89,7 +90,7 @@ class SourceSettings(Section):
     overlap: Annotated[Duration, within(_NEVER, timedelta(days=30))] = timedelta(minutes=10)
     headers: Headers = Field(default_factory=dict)
     client_certificate: ClientCertificate | None = None
-    ca: ExistingFile | None = None
+    ca: AuthorityFile | None = None
     page_size: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     budget: WrittenRate | None = None
 

@@ -24,8 +24,11 @@ database = "sqlite:///tocsin.db"
 # How processes wake each other: memory:// is one process; redis://host:6379/0 is many. TOCSIN_BROKER overrides it.
 broker = "memory://"
 # Encrypts the secrets that are kept in the database. Keep this file safe. TOCSIN_KEY overrides it.
-# To change it: the new key first, the old ones after it, one a line.
+# To change it: the new key first, the old ones after it, one a line; then `tocsin rotate-key`.
 key = {{ file = "{KEY_NAME}" }}
+# Where `tocsin run`, or a worker, answers Prometheus with its metrics, at /metrics; "off": nowhere. TOCSIN_METRICS
+# overrides it, so that each worker of a machine can have an address of its own.
+#metrics = "127.0.0.1:9464"
 
 
 # Sources: what is polled. The name after the dot is yours: it appears in every webhook.
@@ -161,7 +164,7 @@ key = {{ file = "{KEY_NAME}" }}
 
 #[endpoints.erp]
 #url = "https://erp.example.com/hooks/tocsin"
-# whsec_…; without this line one is made, and `tocsin endpoints secret erp` prints it.
+# whsec_…; without this line one is made, and `tocsin endpoints secret erp` prints it. While it changes: [new, old].
 #secret = {{ env = "ERP_WEBHOOK_SECRET" }}
 # What it wants: which sources (default: all), types, kinds (default: all; * and ? stand for anything), statuses.
 #sources = ["registrar", "books"]
@@ -175,7 +178,8 @@ key = {{ file = "{KEY_NAME}" }}
 #headers = {{ X-Team = "erp" }}
 # Addresses that are not public are refused unless they are listed here:
 #allow_networks = ["10.0.0.0/8"]
-# The shape of a message, what becomes of revisions that were overtaken, how it is signed:
+# The shape of a message ("standard", "cloudevents"), what becomes of revisions that were overtaken ("all", "latest"
+# sends but the last), how it is signed ("hmac"; "ed25519", by a private key: secret is whsk_… then, or is made):
 #format = "standard"
 #backlog = "all"
 #signing = "hmac"

@@ -2,11 +2,12 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
+from tests.papers import papers
 from worker.errors import ConfigurationError
 from worker.revision import MessageType
 from worker.settings import Secret, Section, Settings, SourceSettings, load
@@ -80,6 +81,11 @@ class Desk:
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
+
+    def papers(self, certificate: str, key: str, **how: Any) -> tuple[Path, Path]:
+        """Files of a certificate and its key."""
+        texts = papers(**how)
+        return self.file(certificate, texts[0]), self.file(key, texts[1])
 
     def read(self, text: str, environ: Mapping[str, str] = ENVIRON) -> Settings:
         return load(self.file("tocsin.toml", text), environ, OPTIONS, tuple(MessageType))

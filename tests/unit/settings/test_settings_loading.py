@@ -21,8 +21,8 @@ def refused(path: Path | None, environ: dict[str, str]) -> tuple[str, ...]:
 
 
 def test_the_interfaces_example_is_a_configuration(desk: Any) -> None:
-    for name in ("key.pem", "c.pem", "k.pem"):
-        desk.file(name)
+    desk.file("key.pem")
+    desk.papers("c.pem", "k.pem")
     example = Path(__file__).with_name("interface_example.toml").read_text(encoding="utf-8")
     found = desk.read(example.replace("…", "x"))
     assert list(found.sources) == ["registrar", "books", "govapp"]
@@ -151,19 +151,6 @@ def test_the_keys_of_a_provider_are_checked_the_same(desk: Any, line: str, expec
 def test_a_pattern_of_a_provider_is_shown(desk: Any, registrar: Callable[[str], str]) -> None:
     found = desk.problems(registrar("").replace('"acme"', '"ACME"'))
     assert found == ("sources.registrar.customer: does not have the form ^[a-z]+$",)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('[endpoints.e]\nurl = "https://h/"\nformat = "cloudevents"', 'endpoints.e.format: "cloudevents"'),
-        ('[endpoints.e]\nurl = "https://h/"\nsigning = "ed25519"', 'endpoints.e.signing: "ed25519"'),
-        ('[endpoints.e]\nurl = "https://h/"\nbacklog = "latest"', 'endpoints.e.backlog: "latest"'),
-        ("[metrics]\nport = 1", "metrics: this table"),
-    ],
-)
-def test_what_comes_in_a_later_version_is_refused_openly(desk: Any, text: str, expected: str) -> None:
-    assert desk.problems(text) == (f"{expected} is not in this version yet",)
 
 
 def test_the_environment_overrides_the_files_addresses(desk: Any) -> None:

@@ -141,7 +141,7 @@ def test_any_text_is_a_time_zone_or_refused(text: str) -> None:
 
 
 def test_paths_are_relative_to_the_configurations_folder(desk: Any, registrar: Callable[[str], str]) -> None:
-    paths = [desk.file(name) for name in ("c.pem", "k.pem", "ca.pem")]
+    paths = [*desk.papers("c.pem", "k.pem"), desk.papers("ca.pem", "ca.key")[0]]
     lines = 'client_certificate = { certificate = "c.pem", key = "k.pem" }\nca = "ca.pem"'
     source = desk.read(registrar(lines)).sources["registrar"]
     assert [source.client_certificate.certificate, source.client_certificate.key, source.ca] == paths

@@ -26,8 +26,9 @@ def test_what_init_writes_is_a_configuration(tmp_path: Path) -> None:
 
 
 def test_the_examples_are_a_configuration_when_they_are_taken_out_of_their_comments(desk: Any) -> None:
-    for name in ("client.pem", "client.key", "ca.pem", "govapp.pem"):
-        desk.file(name)
+    desk.file("govapp.pem")
+    desk.papers("client.pem", "client.key")
+    desk.papers("ca.pem", "ca.key")
     desk.file("tocsin.key", Fernet.generate_key().decode())
     found = desk.read(EXAMPLE.sub("", TEMPLATE))
     assert list(found.sources) == ["registrar", "books", "govapp", "tickets", "social", "intranet"]
