@@ -1,5 +1,6 @@
 """Stand-ins for what tests don't want to wait for: a clock, a provider and a sender that follow a script."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
@@ -125,6 +126,10 @@ class FakeSender:
     @property
     def open(self) -> int:
         return len(self._open)
+
+    @property
+    def open_by_endpoint(self) -> Counter[str]:
+        return Counter(due.endpoint for due in self._open)
 
     @property
     def room(self) -> int:

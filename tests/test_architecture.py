@@ -123,6 +123,6 @@ def test_the_top_level_holds_what_the_design_names_and_nothing_else() -> None:
     ).stdout
     top = {line.split("/")[0] for line in tracked.splitlines() if not line.startswith(".")}
     assert top == {
-        "Makefile", "README.md", "benchmarks", "compose.yaml", "pyproject.toml", "requirements.txt", "schedules",
-        "tests", "worker",
+        "Makefile", "README.md", "benchmarks", "compose.yaml", "docs", "pyproject.toml", "requirements.txt",
+        "schedules", "tests", "worker",
     }  # fmt: skip

@@ -14,12 +14,14 @@ from functools import cache
 from typing import Any
 
 import structlog
+from billiard import current_process
 from celery import Celery, signals
 from celery.apps.worker import Worker
 from kombu import Queue
 
 from worker import logs, terms, wiring
 from worker.errors import ConfigurationError
+from worker.measuring import AddressTaken, Measuring
 from worker.settings import Settings
 from worker.wiring import House
 
@@ -27,6 +29,9 @@ POLL, DELIVER = "poll", "deliver"
 _TASK_TIME_LIMIT = timedelta(minutes=9)
 _VISIBILITY_TIMEOUT = timedelta(minutes=10)
 _log = structlog.get_logger("app")
+
+measuring = Measuring()
+"""This process's metrics, and those of the children that it forks."""
 
 app = Celery("tocsin", include=["worker.tasks"])
 app.conf.update(
@@ -97,7 +102,7 @@ def ticks() -> dict[str, timedelta]:
 @cache
 def house() -> House:
     """This process's house, opened when the first task needs it."""
-    return wiring.open_house(_settings())
+    return wiring.open_house(_settings(), meter=measuring.meter)
 
 
 @signals.setup_logging.connect
@@ -108,10 +113,34 @@ def _set_up_logging(**_: object) -> None:
 
 @signals.worker_init.connect
 def _see_to_the_house(sender: object, **_: object) -> None:
-    """A worker that can't work doesn't start: a memory broker is one process's own, and the schema must be ours."""
-    if isinstance(sender, Worker) and app.conf.broker_url.startswith("memory:"):
+    """A worker that can't work doesn't start: a memory broker is one process's own, and schema and keys must fit.
+
+    The one inside `tocsin run` is no `Worker`: that command saw to its metrics before.
+    """
+    if not isinstance(sender, Worker):
+        _opened(to_sign=True)
+        return
+    if app.conf.broker_url.startswith("memory:"):
         _refuse("broker: memory:// is one process: use `tocsin run`, or write redis://host:6379/0")
-    _opened()
+    measuring.begin(_settings().metrics, _slot)
+    _opened(to_sign=True)
+    _serve_metrics()
+
+
+def _slot() -> object:
+    """This process's place in its worker's pool; whoever takes a dead one's place counts on where that ended."""
+    return getattr(current_process(), "index", "main")
+
+
+def _serve_metrics() -> None:
+    """To work matters more than to be measured: a second worker of this machine goes on without an address."""
+    try:
+        measuring.serve(house())
+    except AddressTaken as error:
+        _set_up_logging()  # Celery does so later
+        _log.warning("metrics.not_served", reason=str(error))
+    except ConfigurationError as error:
+        _refuse(str(error))
 
 
 @signals.beat_init.connect
@@ -121,9 +150,11 @@ def _see_to_the_schema(**_: object) -> None:
         _opened()
 
 
-def _opened() -> None:
+def _opened(*, to_sign: bool = False) -> None:
     try:
-        house()
+        home = house()
+        if to_sign:
+            home.signing.require()
     except ConfigurationError as error:
         _refuse(str(error))
 

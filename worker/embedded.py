@@ -16,7 +16,9 @@ from celery.platforms import EX_FAILURE, EX_OK
 from celery.schedules import crontab
 from celery.worker import WorkController, state
 
-from worker.app import app, broker_settings, house
+from worker.app import app, broker_settings, house, measuring
+from worker.errors import ConfigurationError
+from worker.wiring import House, read_settings
 
 _POLLING_INTERVAL_S = 0.1
 _PREFETCH = 32
@@ -47,7 +49,10 @@ class Beat(bootsteps.StartStopStep):  # type: ignore[misc]
 
 
 def run() -> int:
-    """Poll and deliver until told to stop; the exit status. Must be called in the main thread."""
+    """Poll and deliver until told to stop; the exit status. Must be called in the main thread.
+
+    Raises ConfigurationError where its metrics can't be served.
+    """
     app.conf.update(
         broker_settings("memory://"),
         broker_transport_options={"polling_interval": _POLLING_INTERVAL_S},
@@ -55,7 +60,7 @@ def run() -> int:
     )
     app.loader.import_module("schedules.beat")  # by name: the schedules stand above the worker
     app.steps["worker"].add(Beat)
-    home = house()
+    home = _measured()
     home.sweep_for = _FOR_EVER  # no endpoint waits until another's slow requests have ended
     home.unqueue()
     worker = WorkController(
@@ -70,9 +75,21 @@ def run() -> int:
         signal.signal(asked, lambda *_: _stop())
     _log.info("run.started", sources=len(home.settings.sources), endpoints=len(home.settings.endpoints))
     worker.start()
+    measuring.close()
     home.close()
     _log.info("run.stopped")
     return int(worker.exitcode or EX_OK)
+
+
+def _measured() -> House:
+    """The house, with its metrics served."""
+    measuring.begin(read_settings().metrics)
+    try:
+        measuring.serve(house())
+    except ConfigurationError:
+        house().close()
+        raise
+    return house()
 
 
 def _stop() -> None:

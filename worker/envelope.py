@@ -27,11 +27,18 @@ class Origin:
 
 
 def seal(revision: Revision, origin: Origin, made_at: datetime) -> bytes:
-    """The bytes of a revision's message; `raw` is null, and `raw_omitted` true, where they would pass 256 KiB."""
+    """The bytes of a revision's message; `raw` is null, and `raw_omitted` true, where they would pass 256 KiB.
+
+    So it is with an item that is nested too deeply to be written. What the message says in our words is never cut: one
+    that is too large without its `raw` goes out as it is, because a receiver can refuse it, but can't guess the rest.
+    """
     content = content_of(revision.item.notification, origin, revision.number)
     content["previous_status"] = revision.previous_status
-    body = encode(revision.type, made_at, content)
-    if len(body) <= LARGEST_RAW:
+    try:
+        body = encode(revision.type, made_at, content)
+    except RecursionError:
+        body = None
+    if body is not None and len(body) <= LARGEST_RAW:
         return body
     return encode(revision.type, made_at, content | {"raw": None, "raw_omitted": True})
 

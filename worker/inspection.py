@@ -32,6 +32,7 @@ _MENDS: tuple[tuple[type[ProviderError], str], ...] = (
 _PORTS = {"http": 80, "https": 443}
 _CLOSE_ENOUGH = timedelta(seconds=2)
 _PAGES_TO_BE_SURE = 2
+_CURRENT = f"schema {schema.HEAD}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,11 @@ class Sample:
 
 
 def check_all(home: House) -> Iterator[Finding]:
-    """The database, each source, each endpoint."""
-    yield check_database(home)
+    """The database, the stored secrets, each source, each endpoint."""
+    database = check_database(home)
+    yield database
+    if database.text == _CURRENT:
+        yield from check_secrets(home)
     yield from check_sources(home)
     yield from check_endpoints(home)
 
@@ -95,9 +99,18 @@ def check_database(home: House) -> Finding:
     except ConfigurationError as error:
         return Finding("database", good=False, text=str(error))
     if found == schema.HEAD:
-        return Finding("database", good=True, text=f"schema {found}")
+        return Finding("database", good=True, text=_CURRENT)
     mend = "`tocsin run` makes it" if schema.migrates_itself(home.database) else "run `tocsin migrate`"
     return Finding("database", good=schema.migrates_itself(home.database), text=f"schema {found or 'none yet'}; {mend}")
+
+
+def check_secrets(home: House) -> Iterator[Finding]:
+    """The stored secrets that no key of ours opens."""
+    try:
+        home.signing.require()
+    except ConfigurationError as error:
+        for problem in error.problems:
+            yield Finding("key", good=False, text=problem.removeprefix("key: "))
 
 
 def _is_yet_to_be_made(database: str) -> bool:

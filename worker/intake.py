@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from worker.errors import ItemRejected
 from worker.interest import Interest
+from worker.meter import UNMETERED, Meter
 from worker.moment import Schedule
 from worker.notification import Normalised, Notification, RejectedItem
 from worker.progress import Pass, earliest
@@ -58,6 +59,7 @@ class Surroundings:
     random: Random
     stopping: Callable[[], bool] = lambda: False
     held: set[str] = field(default_factory=set)
+    meter: Meter = UNMETERED
     cut_short: dict[str, Pass] = field(default_factory=dict)
 
 
@@ -152,6 +154,8 @@ def normalise_all(provider: Provider, raw: Sequence[Any], now: datetime) -> tupl
             items.append(_normalised(provider, item, now))
         except ItemRejected as rejection:
             unfit.append(RejectedItem(item, rejection.detail))
+        except RecursionError:
+            unfit.append(RejectedItem(item, "it is nested too deeply"))
         except Exception as fault:  # noqa: BLE001  # one bad item never holds up its page, even when the fault is ours
             _log.exception("poll.item_rejected")
             unfit.append(RejectedItem(item, f"normalising it failed: {type(fault).__name__}"))

@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from worker import deliver, report
+from worker import announce, deliver, report
 from worker.backfill import Progress, Watch
 from worker.backfill import backfill as read_past
+from worker.clocks import figures
+from worker.condition import Turn, Turned
 from worker.delivery import Attempted
 from worker.envelope import encode
 from worker.errors import LeaseLost
@@ -19,13 +21,14 @@ from worker.past import Past
 from worker.progress import PollSummary
 from worker.providers import build
 from worker.revision import MessageType
-from worker.store import endpoints, fates, rejected, retention, shown, sources
+from worker.store import conditions, endpoints, fates, forms, rejected, retention, shown, sources, waits
 from worker.store.shown import Filter
 from worker.store.sources import Lease
 from worker.webhooks.sender import Sender
 from worker.wiring import House
 
 _WAIT = timedelta(milliseconds=100)
+_A_DAY, _AN_HOUR = timedelta(days=1), timedelta(hours=1)
 _AT_ONCE = 100
 """Rejected items in one commit: others wait for it, and it ends well before the lease does."""
 
@@ -46,6 +49,19 @@ def endpoint_rows(home: House) -> list[dict[str, Any]]:
     return [report.endpoint_row(name, found[name], shown_url(str(configured[name].url))) for name in sorted(configured)]
 
 
+def status(home: House) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of sources and endpoints, each with how long things took lately (DELIVERY, section 6)."""
+    now = home.clock()
+    with home.database.reading() as session:
+        seen, sent = waits.seen(session, now - _A_DAY), waits.sent(session, now - _AN_HOUR)
+    sources_seen = [row | figures("seen", seen.get(row["name"])) for row in source_rows(home)]
+    endpoints_sent = []
+    for row in endpoint_rows(home):
+        first, delivered = sent.get(row["name"], (None, None))
+        endpoints_sent.append(row | figures("first_attempt", first) | figures("delivered", delivered))
+    return sources_seen, endpoints_sent
+
+
 def explained(home: House, delivery: dict[str, Any]) -> dict[str, Any]:
     """A delivery's row; one that waits for an endpoint that is no longer configured says so."""
     gone = delivery["status"] == "pending" and delivery["endpoint"] not in home.settings.endpoints
@@ -58,13 +74,27 @@ def prune(home: House) -> dict[str, int]:
     return retention.prune(home.database, now - keep.notifications, now - keep.attempts)
 
 
+def disable_endpoint(home: House, name: str) -> bool:
+    """Send it nothing more until it is enabled, and tell of that whoever asks. False: it was disabled already."""
+    now, about = home.clock(), home.outbox.endpoints
+    with home.database.transaction() as session:
+        locked = endpoints.lock(session, {name} | about.listeners)
+        if not endpoints.disable(session, name, "disabled by hand", now):
+            return False
+        (row,) = (each for each in locked if each.name == name)
+        session.refresh(row)
+        announce.say_turned(session, about, Turned(name, Turn.DISABLED, conditions.of(row)), now)
+    return True
+
+
 def test_endpoint(home: House, name: str) -> Attempted:
     """Send one signed `tocsin.test` message now, also to a disabled endpoint, and record what came of it."""
     now = home.clock()
     lease_for = home.outbox.allowances[name].lease_for
     with home.database.transaction() as session:
         due = endpoints.owe_test(session, name, encode(MessageType.TEST, now, {}), lease_for, now)
-    with Sender({name: home.target(name)}, user_agent=home.user_agent, clock=home.clock) as sender:
+        [due] = forms.dressed(session, [due], {name: home.settings.endpoints[name].format})
+    with Sender({name: home.signing.target(name)}, user_agent=home.user_agent, clock=home.clock) as sender:
         sender.begin([due])
         while not (ended := sender.finished(_WAIT)):
             pass

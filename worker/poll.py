@@ -7,15 +7,16 @@ from random import Random
 
 import structlog
 
-from worker import announce, progress
+from worker import announce, clocks, progress
 from worker.acknowledge import acknowledge
 from worker.backoff import full_jitter
 from worker.errors import AuthFailed, LeaseLost, ProviderError, RateLimited, Unavailable
 from worker.follow import follow
 from worker.following import Followed, Following, whole
 from worker.intake import Subscription, Surroundings, Taken, take_in
+from worker.meter import Ending, ending_of
 from worker.moment import lags, next_moment, shortest
-from worker.progress import Pass, PollSummary
+from worker.progress import Checkpoint, Pass, PollSummary
 from worker.provider import Page
 from worker.rest.manners import LONGEST_REST
 from worker.store import sources
@@ -45,6 +46,7 @@ def poll_source(subscription: Subscription, lease: Lease, world: Surroundings) -
                 reading = reading.after(page, taken.items, taken.changed, now)
                 sources.advance(session, lease, reading.checkpoint, now)
             reading.store_page()
+            _meter(world, lease, at, taken, now)
             summary = _counted(summary, page, taken, reading)
             yield summary
             if reading.complete:
@@ -93,14 +95,17 @@ def _poll_under(lease: Lease, subscription: Subscription, world: Surroundings) -
         for summary in poll_source(subscription, lease, world):  # what it came to, also when it fails
             if world.stopping():
                 _put_back(world, lease, summary)
+                world.meter.polled(lease.source, summary, Ending.STOPPED)
                 return summary
-    except LeaseLost:
-        _log.warning("poll.lease_lost", source=lease.source)
-        raise
     except Exception as error:
-        _set_back(subscription, world, lease, summary, error)
+        world.meter.polled(lease.source, summary, ending_of(error))
+        if isinstance(error, LeaseLost):
+            _log.warning("poll.lease_lost", source=lease.source)
+        else:
+            _set_back(subscription, world, lease, summary, error)
         raise
     _settle(subscription, world, lease, summary)
+    world.meter.polled(lease.source, summary, Ending.DONE)
     return summary
 
 
@@ -112,6 +117,13 @@ def setback(error: Exception, subscription: Subscription, failures: int, now: da
     if told_to_wait is not None:
         wait = max(full_jitter(1, _FIRST_WAIT, LONGEST_WAIT, random), min(told_to_wait, LONGEST_REST))
     return Setback(reason, now + wait, paused=isinstance(error, AuthFailed), failed=told_to_wait is None)
+
+
+def _meter(world: Surroundings, lease: Lease, at: Checkpoint, taken: Taken, seen_at: datetime) -> None:
+    """What was there before the first reading ended waited for no poll of ours."""
+    known = lease.checkpoint.covered_until is not None
+    waited = clocks.waited(taken.revisions, lease.start_at, seen_at, at.clock_offset) if known else []
+    world.meter.stored(lease.source, waited, world.clock() - seen_at)
 
 
 def _counted(summary: PollSummary, page: Page, taken: Taken, reading: Pass) -> PollSummary:

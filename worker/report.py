@@ -7,7 +7,7 @@ from worker.delivery import DeliveryStatus
 from worker.moment import Schedule, lags
 from worker.notification import rfc3339
 from worker.store.fates import EndpointFate, SourceFate
-from worker.store.tables import Source
+from worker.store.tables import EndpointRow, Source
 
 OK, FAILING, PAUSED, DISABLED = "ok", "failing", "paused", "disabled"
 
@@ -40,7 +40,7 @@ def endpoint_row(name: str, fate: EndpointFate, url: str) -> dict[str, Any]:
     row = fate.row
     status, reason = OK, None
     if row.failing_since:
-        status, reason = FAILING, f"{row.failures} failed attempts since it last answered well"
+        status, reason = FAILING, _why_failing(row)
     if row.disabled_at:
         status, reason = DISABLED, row.reason
     return {
@@ -54,6 +54,19 @@ def endpoint_row(name: str, fate: EndpointFate, url: str) -> dict[str, Any]:
         "delivered": fate.deliveries.get(DeliveryStatus.DELIVERED, 0),
         "exhausted": fate.deliveries.get(DeliveryStatus.EXHAUSTED, 0),
     }
+
+
+def _why_failing(row: EndpointRow) -> str:
+    reason = f"{row.failures} failed attempts since it last answered well"
+    if row.reason:
+        reason += f", the last {row.reason}"
+    if row.probe_at:
+        return f"{reason}; it is probed, one request at a time, next at {rfc3339(_later(row.probe_at, row.slow_until))}"
+    return f"{reason}; left alone until {rfc3339(row.slow_until)}" if row.slow_until else reason
+
+
+def _later(one: datetime, other: datetime | None) -> datetime:
+    return max(one, other or one)
 
 
 def needs_a_person(rows: list[dict[str, Any]]) -> bool:

@@ -2,12 +2,17 @@
 
 from datetime import datetime, timedelta
 
+from worker import cloudevents
 from worker.interest import Interest
 from worker.moment import Schedule, next_moment, tick
 from worker.settings import EndpointSettings, Settings, SourceSettings
+from worker.store.rooms import Allowance
 from worker.store.roster import Configured
 from worker.webhooks import signature
 from worker.webhooks.target import Target
+
+_BEYOND_TIMEOUT = timedelta(seconds=30)
+_CONTENT_TYPES = {"standard": "application/json", cloudevents.FORMAT: cloudevents.CONTENT_TYPE}
 
 
 def ticks(settings: Settings) -> dict[str, timedelta]:
@@ -48,23 +53,42 @@ def schedule(source: SourceSettings) -> Schedule:
 def interest(name: str, endpoint: EndpointSettings) -> Interest:
     """What an endpoint wants."""
     statuses = None if endpoint.statuses is None else tuple(status.value for status in endpoint.statuses)
-    return Interest(name, endpoint.types, endpoint.sources, endpoint.kinds, statuses)
+    return Interest(
+        endpoint=name,
+        types=endpoint.types,
+        sources=endpoint.sources,
+        kinds=endpoint.kinds,
+        statuses=statuses,
+        format=endpoint.format,
+        latest=endpoint.backlog == "latest",
+    )
+
+
+def allowance(endpoint: EndpointSettings) -> Allowance:
+    """How much of an endpoint may be claimed at once. A claim outlasts the longest request (DELIVERY, section 1)."""
+    return Allowance(
+        max_in_flight=endpoint.max_in_flight,
+        lease_for=endpoint.timeout + _BEYOND_TIMEOUT,
+        rate=endpoint.rate_limit,
+        format=endpoint.format,
+        latest=endpoint.backlog == "latest",
+    )
 
 
 def target(name: str, endpoint: EndpointSettings, secrets: tuple[str, ...]) -> Target:
-    """Where an endpoint is and how it is spoken to; `secrets` as they are written, `whsec_…`."""
+    """Where an endpoint is and how it is spoken to; `secrets` as they are written, `whsec_…` or `whsk_…`."""
     certificate = endpoint.client_certificate
     return Target(
         name=name,
         url=str(endpoint.url),
         headers={header: value.get_secret_value() for header, value in endpoint.headers.items()},
-        secrets=tuple(signature.parse_secret(secret) for secret in secrets),
+        secrets=tuple(signature.parse_key(secret) for secret in secrets),
         timeout=endpoint.timeout,
         connect_timeout=endpoint.connect_timeout,
         allow_networks=endpoint.allow_networks,
         ca=endpoint.ca,
         client_certificate=(certificate.certificate, certificate.key) if certificate else None,
-        content_type="application/json",
+        content_type=_CONTENT_TYPES[endpoint.format],
     )
 
 

@@ -9,10 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from random import Random
 
-from worker import __version__, announce, deliver, poll, terms, vault
+from worker import __version__, announce, deliver, poll, terms
+from worker.announce import Endpoints
 from worker.deliver import Outbox, Rules
 from worker.intake import Subscription, Surroundings
 from worker.interest import Interest
+from worker.key_file import KeyFile
+from worker.logs import shown_url
+from worker.meter import UNMETERED, Meter
 from worker.moment import Schedule
 from worker.progress import PollSummary
 from worker.provider import Provider
@@ -23,17 +27,14 @@ from worker.rest.kept import Kept
 from worker.revision import MessageType
 from worker.settings import Settings, load
 from worker.shared_tokens import SharedTokens
+from worker.signing import Signing, Targets
 from worker.store import endpoints, roster, schema, sources
-from worker.store.claims import Allowance
 from worker.store.session import Database
 from worker.vault import Vault
-from worker.webhooks import signature
 from worker.webhooks.sender import Sender
-from worker.webhooks.target import Target
 from worker.webhooks.verdict import Policy
 
-_BEYOND_TIMEOUT = timedelta(seconds=30)
-_SWEEP_BEGINS_FOR = timedelta(minutes=5)
+_SWEEP_BEGINS_FOR = timedelta(minutes=2)
 
 
 def utc_now() -> datetime:
@@ -52,7 +53,8 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
 class House:
     """Everything put together, once per process. `stopping` is set when the process is to end.
 
-    `sweep_for`: so long a sweep begins new deliveries; a task of a worker's child process must end some day.
+    `sweep_for`: after so long a sweep sees to its end; a task of a worker's child process must end within its limit,
+    which leaves two times the longest timeout for what is open then.
     """
 
     settings: Settings
@@ -61,13 +63,14 @@ class House:
     random: Random = field(default_factory=Random)
     stopping: threading.Event = field(default_factory=threading.Event)
     sweep_for: timedelta = _SWEEP_BEGINS_FOR
+    meter: Meter = UNMETERED
 
     def __post_init__(self) -> None:
         self.database = Database(self.settings.database)
         self._one_sweep = threading.Lock()
         self._names = terms.names(self.settings)
         self._polls = {name: threading.Lock() for name in self.settings.sources}
-        self._world = Surroundings(self.database, self.clock, self.random, self.stopping.is_set)
+        self._world = Surroundings(self.database, self.clock, self.random, self.stopping.is_set, meter=self.meter)
         self._clients = Kept()
 
     def move_in(self) -> None:
@@ -76,10 +79,9 @@ class House:
         now = self.clock()
         with self.database.transaction() as session:
             roster.register(session, terms.roster(self.settings, now), now)
-            for name, endpoint in self.settings.endpoints.items():
+            for name in self.settings.endpoints:
                 endpoints.register(session, name, now)
-                if endpoint.secret is None and not endpoints.secrets(session, name, now):
-                    endpoints.keep_secret(session, name, self.vault.seal(signature.new_secret()), now)
+            self.signing.make_missing(session)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -93,8 +95,19 @@ class House:
     @cached_property
     def vault(self) -> Vault:
         """What secrets at rest are sealed with; an embedded database has its own key."""
-        keys = [key.get_secret_value() for key in self.settings.key]
-        return Vault(keys or [vault.own_key(Path(self.settings.database.removeprefix("sqlite:///")))])
+        return Vault(self.own_keys.keys if self.own_keys else [key.get_secret_value() for key in self.settings.key])
+
+    @cached_property
+    def own_keys(self) -> KeyFile | None:
+        """The key file of an embedded database; None where keys are configured."""
+        return None if self.settings.key else KeyFile(Path(self.settings.database.removeprefix("sqlite:///")))
+
+    @cached_property
+    def signing(self) -> Signing:
+        """What each endpoint's requests are signed with."""
+        return Signing(
+            database=self.database, vault=lambda: self.vault, endpoints=self.settings.endpoints, clock=self.clock
+        )
 
     @cached_property
     def interests(self) -> tuple[Interest, ...]:
@@ -132,8 +145,7 @@ class House:
     @cached_property
     def sender(self) -> Sender:
         """The one thread's worth of open requests."""
-        targets = {name: self.target(name) for name in self.settings.endpoints}
-        return Sender(targets, user_agent=self.user_agent, clock=self.clock)
+        return Sender(Targets(self.signing), user_agent=self.user_agent, clock=self.clock)
 
     def schedule(self, name: str) -> Schedule:
         """When a source is polled."""
@@ -151,17 +163,6 @@ class House:
             interests=self.interests,
             acknowledge=self.settings.sources[name].acknowledge,
         )
-
-    def target(self, name: str) -> Target:
-        """Where an endpoint is and how it is spoken to."""
-        return terms.target(name, self.settings.endpoints[name], self.signing_secrets(name))
-
-    def signing_secrets(self, name: str) -> tuple[str, ...]:
-        """The secrets in force: the configured one, else those that were made and stored."""
-        if configured := self.settings.endpoints[name].secret:
-            return (configured.get_secret_value(),)
-        with self.database.reading() as session:
-            return tuple(self.vault.open(sealed) for sealed in endpoints.secrets(session, name, self.clock()))
 
     def due_sources(self, provider: str) -> list[str]:
         """The provider's sources that are due, now on their way to a worker."""
@@ -212,11 +213,11 @@ class House:
     @cached_property
     def outbox(self) -> Outbox:
         """The store's side of delivery."""
-        allowances = {
-            name: Allowance(endpoint.max_in_flight, endpoint.timeout + _BEYOND_TIMEOUT, endpoint.rate_limit)
-            for name, endpoint in self.settings.endpoints.items()
-        }
-        return Outbox(database=self.database, allowances=allowances)
+        configured = self.settings.endpoints
+        urls = {name: shown_url(str(endpoint.url)) for name, endpoint in configured.items()}
+        about = Endpoints(self.interests, urls, {name: each.disable_after for name, each in configured.items()})
+        allowances = {name: terms.allowance(endpoint) for name, endpoint in configured.items()}
+        return Outbox(database=self.database, allowances=allowances, endpoints=about)
 
     def rules(self, begin_until: datetime) -> Rules:
         """How outcomes are judged; nothing new is begun after that instant, or when the process is to end."""
@@ -224,15 +225,22 @@ class House:
             policies={name: Policy(endpoint.retry_schedule) for name, endpoint in self.settings.endpoints.items()},
             random=self.random,
             clock=self.clock,
-            may_begin=lambda: not self.stopping.is_set() and self.clock() < begin_until,
+            may_begin=lambda: not self.stopping.is_set(),
+            is_ending=lambda: self.clock() >= begin_until,
+            meter=self.meter,
         )
 
 
-def open_house(settings: Settings) -> House:
-    """A house with its schema seen to and its sources and endpoints known. Raises ConfigurationError."""
-    house = House(settings)
+def open_house(settings: Settings, *, to_sign: bool = False, meter: Meter = UNMETERED) -> House:
+    """A house with its schema seen to and its sources and endpoints known. Raises ConfigurationError.
+
+    `to_sign`: also where a stored secret can't be opened, of which a process that delivers must say so at its start.
+    """
+    house = House(settings, meter=meter)
     try:
         house.move_in()
+        if to_sign:
+            house.signing.require()
     except Exception:
         house.close()
         raise

@@ -110,7 +110,7 @@ def _house(point: str, ahead: timedelta) -> House:
     home.providers = {name: EdgyProvider(provider, edge) for name, provider in home.providers.items()}  # type: ignore[misc]
     home.database.close()
     home.database = EdgyDatabase(home.settings.database, edge)
-    targets = {name: home.target(name) for name in home.settings.endpoints}
+    targets = {name: home.signing.target(name) for name in home.settings.endpoints}
     home.sender = EdgySender(targets, user_agent=home.user_agent, clock=home.clock)
     home.sender.edge = edge
     return home

@@ -17,6 +17,7 @@ from worker.sandbox.wire import Request
 
 _KEY = Fernet.generate_key().decode()
 _SIGNING = "whsec_" + base64.b64encode(b"a signing secret, thirty-two by.").decode()
+_PRIVATE = "whsk_" + base64.b64encode(b"a private key of thirty-two byte").decode()
 _WORDS = {
     "api_key": "Xk0api9key8of7registrar",
     "basic_key": "Xk1publishable9key",
@@ -82,6 +83,8 @@ def full_of_secrets(tocsin: Tocsin) -> Tocsin:
         "failing": {**own, "url": f"http://{credentials}{origin}/failing?key={words['url_query']}"},
         "away": {**own, "url": f"http://{credentials}127.0.0.1:1/away?key={words['url_query']}"},
         "unknown": {**own, "url": f"https://{credentials}unknown.invalid/?key={words['url_query']}"},
+        "keyed": {**own, "signing": "ed25519", "secret": _PRIVATE, "url": f"http://{credentials}{origin}/keyed"},
+        "changing": {**own, "secret": [_SIGNING, _SIGNING], "url": f"http://{credentials}{origin}/changing"},
         "blocked": {**own, "allow_networks": [], "url": f"http://{credentials}{origin}/x?key={words['url_query']}"},
     }
     tocsin.write({"key": _KEY}, {"sources": sources, "endpoints": endpoints})
@@ -102,7 +105,7 @@ def everything_in(tocsin: Tocsin) -> list[str]:
 
 
 def leaked(text: str) -> list[str]:
-    found = [*secrets(), _SIGNING.removeprefix("whsec_"), _KEY]
+    found = [*secrets(), *(text.partition("_")[2].rstrip("=") for text in (_SIGNING, _PRIVATE)), _KEY]
     return [line for line in text.splitlines() if any(secret in line for secret in found)]
 
 

@@ -1,23 +1,8 @@
-import stat
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Barrier
-
 import pytest
 from cryptography.fernet import Fernet
 
 from worker.errors import ConfigurationError
-from worker.vault import Vault, own_key
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "tocsin.db"
-
-
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    return tmp_path / "tocsin.db.key"
+from worker.vault import Vault
 
 
 def _key() -> str:
@@ -45,29 +30,24 @@ def test_what_another_key_sealed_is_refused_in_words() -> None:
         Vault([_key()]).open(sealed)
 
 
-def test_an_embedded_database_makes_its_key_once(database: Path, key_file: Path) -> None:
-    key = own_key(database)
-    assert own_key(database) == key
-    assert Vault([key]).open(Vault([key]).seal("text")) == "text"
-    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
-    assert list(database.parent.iterdir()) == [key_file]
+def test_it_is_known_whether_the_first_key_sealed_it() -> None:
+    old, new = _key(), _key()
+    both = Vault([new, old])
+    assert (both.is_current(both.seal("text")), both.is_current(Vault([old]).seal("text"))) == (True, False)
 
 
-def test_processes_that_start_together_have_one_key(tmp_path: Path) -> None:
-    together = Barrier(4)
-
-    def make(path: Path) -> str:
-        together.wait(10)
-        return own_key(path)
-
-    with ThreadPoolExecutor(4) as threads:
-        for number in range(50):
-            assert len(set(threads.map(make, [tmp_path / f"{number}.db"] * 4))) == 1
+def test_other_keys_are_taken_as_soon_as_they_are_there() -> None:
+    old, new = _key(), _key()
+    keys = [old]
+    vault = Vault(lambda: tuple(keys))
+    sealed = vault.seal("text")
+    keys.insert(0, new)
+    assert (vault.open(sealed), Vault([new]).open(vault.seal("text"))) == ("text", "text")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"no key\n", b"\xff\xfe"], ids=["empty", "blank", "no key", "no text"])
-def test_a_damaged_key_file_is_refused_in_words(database: Path, key_file: Path, content: bytes) -> None:
-    key_file.write_bytes(content)
-    with pytest.raises(ConfigurationError, match="restore it, or remove it if no secret was ever stored") as refused:
-        own_key(database)
-    assert str(key_file) in str(refused.value)
+def test_a_fingerprint_stays_while_the_process_runs() -> None:
+    keys = [_key()]
+    vault = Vault(lambda: tuple(keys))
+    before = vault.fingerprint("text")
+    keys.insert(0, _key())
+    assert vault.fingerprint("text") == before

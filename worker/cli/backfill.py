@@ -1,7 +1,6 @@
 """`tocsin backfill`: a source's past, in windows, with a progress bar; the same command again goes on with the rest."""
 
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from rich.progress import Progress as Bar
 from worker import operations
 from worker.backfill import Progress
 from worker.cli.output import complain, print_json, printable, say
-from worker.cli.scope import FOUND_FAILURE, AsJson, Since, Until, house, must_be_known
+from worker.cli.scope import FOUND_FAILURE, AsJson, Since, Until, house, interruptible, must_be_known
 from worker.errors import ProviderError
 from worker.notification import rfc3339
 from worker.past import Past
@@ -43,7 +42,7 @@ def backfill(
         must_be_known("a source", source, home.settings.sources)
         latest: Progress | None = None
         stopped: str | None = None
-        with _shown(source, as_json) as show, _interruptible():
+        with _shown(source, as_json) as show, interruptible():
             try:
                 with closing(operations.backfill(home, source, wanted, _wait, show.note)) as steps:
                     for latest in steps:
@@ -69,16 +68,6 @@ def _wanted(since: datetime | None, until: datetime | None, deliver: bool) -> Pa
 
 def _wait(span: timedelta) -> None:
     time.sleep(span.total_seconds())
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM ends it as cleanly as Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class Lines:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from worker import __version__, logs, operations, wiring
-from worker.cli import backfill, endpoints, inspection, notifications, rejected, sources
+from worker.cli import backfill, endpoints, inspection, keys, notifications, rejected, replay, sources
 from worker.cli.output import ESCAPED, complain, print_json, print_rows, say
 from worker.cli.scope import COULD_NOT_RUN, FOUND_FAILURE, AsJson, house, settings
 from worker.errors import ConfigurationError, TocsinError
@@ -33,8 +33,12 @@ application.add_typer(notifications.delivery_commands, name="deliveries")
 application.command("redeliver")(notifications.redeliver)
 application.command("poll")(sources.poll)
 application.command("backfill")(backfill.backfill)
+application.command("replay")(replay.replay)
 application.command("check")(inspection.check)
+application.command("rotate-key")(keys.rotate)
 
+_SEEN = ("seen_median_s", "seen_p95_s")
+_SENT = ("first_attempt_median_s", "first_attempt_p95_s", "delivered_median_s", "delivered_p95_s")
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -116,7 +120,7 @@ def run() -> None:
     """Poll and deliver, everything in one process, until SIGTERM or SIGINT."""
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: sys.exit(0))  # nothing has begun yet; the daemon has its own way to end
-    wiring.open_house(settings()).close()  # says what is wrong before anything starts
+    wiring.open_house(settings(), to_sign=True).close()  # says what is wrong before anything starts
     from worker import embedded  # noqa: PLC0415  # Celery takes a while to load, and only this command needs it
 
     raise typer.Exit(embedded.run())
@@ -124,15 +128,18 @@ def run() -> None:
 
 @application.command()
 def status(as_json: AsJson = False) -> None:
-    """Sources and endpoints, and how they fare. Exit 1 if anything needs a person."""
+    """Sources and endpoints, and how they fare. Exit 1 if anything needs a person.
+
+    Seconds: from occurring to being seen, over a day; from stored to the first attempt and to delivered, over an hour.
+    """
     with house() as home:
-        source_rows, endpoint_rows = operations.source_rows(home), operations.endpoint_rows(home)
+        source_rows, endpoint_rows = operations.status(home)
     if as_json:
         print_json([{"sources": source_rows, "endpoints": endpoint_rows}])
     else:
-        print_rows(source_rows, sources.COLUMNS, as_json=False)
+        print_rows(source_rows, (*sources.COLUMNS, *_SEEN), as_json=False)
         say("")
-        print_rows(endpoint_rows, endpoints.COLUMNS, as_json=False)
+        print_rows(endpoint_rows, (*endpoints.COLUMNS, *_SENT), as_json=False)
     if needs_a_person(source_rows + endpoint_rows):
         raise typer.Exit(FOUND_FAILURE)
 

@@ -1,5 +1,6 @@
 """What most commands share: the configuration that was asked for, an open house, and the meaning of their options."""
 
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -55,3 +56,14 @@ def must_be_known(kind: str, name: str, known: Mapping[str, object]) -> None:
     if name not in known:
         names = ", ".join(sorted(known)) or "none"
         raise ConfigurationError([f'"{name}" is not {kind}; known: {names}'])
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM ends it as cleanly as Ctrl-C; so does SIGINT where a shell in the background has it ignored."""
+    before = {each: signal.signal(each, signal.default_int_handler) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -26,24 +26,24 @@ OPENING = [
 
 def test_migrate_makes_the_schema_and_says_so_again(configured: Desk) -> None:
     first, second = configured.tocsin("migrate"), configured.tocsin("migrate")
-    assert (first.code, first.out) == (0, "the schema is now 0006\n")
-    assert (second.code, second.out) == (0, "the schema was 0006 already\n")
+    assert (first.code, first.out) == (0, "the schema is now 0007\n")
+    assert (second.code, second.out) == (0, "the schema was 0007 already\n")
 
 
 @pytest.mark.parametrize("words", [("status",), ("poll", "bookkeep"), ("prune",), ("rejected", "list")])
 def test_a_fresh_sqlite_needs_no_migrate(configured: Desk, words: tuple[str, ...]) -> None:
     assert configured.tocsin(*words).code == 0
-    assert configured.tocsin("migrate").out == "the schema was 0006 already\n"
+    assert configured.tocsin("migrate").out == "the schema was 0007 already\n"
 
 
 def test_postgresql_is_refused_until_it_was_migrated(desk: Desk, sandbox: Sandbox, postgres_url: str) -> None:
     desk.configure_sandbox(sandbox)
     desk.environ.update(TOCSIN_DATABASE=postgres_url, TOCSIN_KEY=Fernet.generate_key().decode())
     refused = [desk.tocsin("status"), desk.tocsin("run")]
-    expected = ["database: it has no tables yet, this version needs 0006: run tocsin migrate"]
+    expected = ["database: it has no tables yet, this version needs 0007: run tocsin migrate"]
     assert [(said.code, said.out, said.complaints) for said in refused] == [(2, "", expected)] * 2
-    assert desk.tocsin("migrate").out == "the schema is now 0006\n"
-    assert desk.tocsin("migrate").out == "the schema was 0006 already\n"
+    assert desk.tocsin("migrate").out == "the schema is now 0007\n"
+    assert desk.tocsin("migrate").out == "the schema was 0007 already\n"
     assert desk.tocsin("status").code == 0
 
 
@@ -121,7 +121,7 @@ def test_a_database_of_a_newer_version_is_refused(configured: Desk) -> None:
         connection.execute("UPDATE tocsin_schema SET version_num = '9999'")
         connection.commit()
     said = configured.tocsin("status")
-    expected = ["database: its schema (9999) is newer than this version's (0006): update Tocsin"]
+    expected = ["database: its schema (9999) is newer than this version's (0007): update Tocsin"]
     assert (said.code, said.complaints) == (2, expected)
 
 

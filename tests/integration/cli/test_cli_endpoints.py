@@ -109,6 +109,18 @@ def test_what_is_pending_waits_while_an_endpoint_is_disabled(configured: Desk, s
     assert deliveries(configured) == [("pending", None)] * 2
 
 
+def test_disabling_an_endpoint_is_told_to_whom_asks_for_that_once(desk: Desk, sandbox: Sandbox) -> None:
+    keys = sandbox.endpoints()["sandbox"]
+    sources = {"bookkeep": {**sandbox.sources()["bookkeep"], "every": "1h"}}
+    desk.configure(sources, {"sandbox": keys, "ops": {**keys, "types": ["endpoint.*"]}})
+    said = [desk.tocsin("endpoints", "disable", "sandbox").out for _ in range(2)]
+    assert said == ["sandbox is disabled\n", "sandbox was disabled already\n"]
+    assert desk.deliver() == 1
+    (one,) = sandbox.receiver.received(PATH)
+    row = next(row for row in desk.tocsin("endpoints", "list", "--json").rows if row["name"] == "sandbox")
+    assert (one.content["type"], one.content["data"]) == ("endpoint.disabled", row)
+
+
 def test_what_is_new_while_an_endpoint_is_disabled_is_skipped(configured: Desk, sandbox: Sandbox) -> None:
     configured.tocsin("endpoints", "disable", "sandbox")
     sandbox.publish(1, "bookkeep")
@@ -168,5 +180,5 @@ def test_a_key_that_does_not_open_the_stored_secrets_is_one_line(own: Desk) -> N
     own.tocsin("endpoints", "secret", "own")
     own.environ["TOCSIN_KEY"] = base64.urlsafe_b64encode(bytes(32)).decode()
     said = own.tocsin("endpoints", "secret", "own")
-    expected = ["key: a stored secret was sealed with another key; add that key too"]
+    expected = ["key: the stored secret of endpoint own was sealed with another key; add that key too"]
     assert (said.code, said.out, said.complaints) == (2, "", expected)

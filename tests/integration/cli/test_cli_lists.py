@@ -236,7 +236,8 @@ def test_show_before_any_attempt_has_no_table_of_them(configured: Desk, sandbox:
 def test_show_of_a_notification_that_is_not_there_exits_1(configured: Desk) -> None:
     identity = str(uuid4())
     said = configured.tocsin("notifications", "show", identity)
-    assert (said.code, said.out, said.complaints) == (1, "", [f"there is no notification {identity}"])
+    complaint = f"there is no notification {identity}; what could not be stored is in tocsin rejected list"
+    assert (said.code, said.out, said.complaints) == (1, "", [complaint])
 
 
 def test_a_delivery_to_an_endpoint_that_left_the_configuration_says_so(configured: Desk, sandbox: Sandbox) -> None:

@@ -13,6 +13,9 @@ from worker.errors import ProviderError, Unavailable
 from worker.provider import Contract
 from worker.store.session import Database
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Days go by in these; what they do to a database is tested on both by their neighbours."""
+
 HOUR = timedelta(hours=1)
 BY_ID = replace(OLDEST_FIRST, later_changes=())
 CONTRACTS = {

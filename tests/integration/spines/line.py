@@ -53,9 +53,14 @@ class Line:
             self.poll(provider)
             raise AssertionError("it did not fail")
 
-    def deliver(self, sender: FakeSender, may_begin: Callable[[], bool] = lambda: True) -> int:
+    def deliver(
+        self,
+        sender: FakeSender,
+        may_begin: Callable[[], bool] = lambda: True,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> int:
         policies = {name: Policy(SCHEDULE) for name in self.desk.limits}
-        rules = Rules(policies=policies, random=self.random, clock=self.clock, may_begin=may_begin)
+        rules = Rules(policies=policies, random=self.random, clock=self.clock, may_begin=may_begin, is_ending=is_ending)
         outbox = Outbox(database=self.desk.database, allowances=self.desk.limits)
         return deliver.deliver_due(outbox, sender.as_sender, rules)
 

@@ -116,6 +116,18 @@ def test_an_attempt_is_told_in_one_line_with_every_decision(line: Line, clock: F
     assert not {"the body's text", "thanks"} & set(map(str, told.values()))
 
 
+def test_a_probe_is_told_as_one_and_its_delivery_as_due_still(owed: Line, clock: FakeClock) -> None:
+    with capture_logs() as logs:
+        owed.deliver(_receiver(clock, 500))
+        owed.desk.store(item("waits"))
+        clock.turn(seconds=5)
+        owed.deliver(_receiver(clock, 500))
+    told = [entry for entry in logs if entry["event"] == "delivery.attempted"]
+    assert [entry["trigger"] for entry in told] == ["first"] * 5 + ["probe"]
+    assert (told[5]["attempt"], told[5]["verdict"], told[5]["next_attempt_at"]) == (1, "pending", clock())
+    assert [entry["event"] for entry in logs if entry not in told] == ["endpoint.failing"]
+
+
 def test_a_claim_that_was_lost_is_told_and_not_counted(owed: Line, clock: FakeClock) -> None:
     def slow(_due: Due) -> Outcome:
         if clock() == AT:

@@ -1,0 +1,106 @@
+"""What is read from the database when metrics are asked for: the same whichever process, or how many, are asked."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from threading import Lock
+from time import monotonic
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from worker import __version__
+from worker.store import gauges
+from worker.store.gauges import EndpointGauge, Gauges, SourceGauge
+from worker.store.session import Database
+
+_KEPT_FOR_S = 5.0
+_OF_THE_TIME = 20
+"""A look that took long is kept for so many times that: however many ask, looking takes a twentieth of the time."""
+
+
+class Stored(Collector):
+    """A collector of what the database says of these sources and endpoints, kept for a few seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        sources: Collection[str],
+        endpoints: Collection[str],
+        clock: Callable[[], datetime],
+        timer: Callable[[], float] = monotonic,
+    ) -> None:
+        self._database = database
+        self._sources, self._endpoints = frozenset(sources), frozenset(endpoints)
+        self._clock, self._timer = clock, timer
+        self._one_look = Lock()
+        self._last: Gauges | None = None
+        self._until = float("-inf")
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: to find out, a registry would look at the database before anybody asks."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """What is known now. Where the database can't be read, that, and no figures that were true once."""
+        with self._one_look:
+            found = self._look()
+        now = self._clock()
+        yield _family("tocsin_info", "The version.", "version", [(__version__, 1)])
+        yield _family("tocsin_database_up", "Whether the database could be read.", "", [("", found is not None)])
+        if found:
+            yield from _sources([one for one in found.sources if one.name in self._sources], now)
+            yield from _endpoints([one for one in found.endpoints if one.name in self._endpoints], now)
+
+    def _look(self) -> Gauges | None:
+        began = self._timer()
+        if began < self._until:
+            return self._last
+        self._last = gauges.look(self._database)
+        ended = self._timer()
+        self._until = ended + max(_KEPT_FOR_S, _OF_THE_TIME * (ended - began))
+        return self._last
+
+
+def _sources(rows: Collection[SourceGauge], now: datetime) -> Iterator[Metric]:
+    yield _family(
+        "tocsin_source_lag_seconds",
+        "How long ago it was up to which everything has been read.",
+        "source",
+        [(row.name, _since(row.covered_until, now)) for row in rows],
+    )
+    failures = [(row.name, row.failures) for row in rows]
+    yield _family("tocsin_source_failures", "Polls that failed in a row.", "source", failures)
+    paused = [(row.name, row.paused) for row in rows]
+    yield _family("tocsin_source_paused", "Whether it waits for a person.", "source", paused)
+
+
+def _endpoints(rows: Collection[EndpointGauge], now: datetime) -> Iterator[Metric]:
+    pending = [(row.name, row.pending) for row in rows]
+    yield _family("tocsin_endpoint_pending", "Deliveries that are owed and not yet taken.", "endpoint", pending)
+    yield _family(
+        "tocsin_endpoint_oldest_pending_seconds",
+        "How long the oldest of those has waited; 0: there is none.",
+        "endpoint",
+        [(row.name, _since(row.oldest_pending_at, now)) for row in rows],
+    )
+    failures = [(row.name, row.failures) for row in rows]
+    yield _family("tocsin_endpoint_failures", "Attempts that failed in a row.", "endpoint", failures)
+    yield _family(
+        "tocsin_endpoint_failing_seconds",
+        "How long nothing but failures has come of it; 0: the last attempt went well.",
+        "endpoint",
+        [(row.name, _since(row.failing_since, now)) for row in rows],
+    )
+    disabled = [(row.name, row.disabled) for row in rows]
+    yield _family("tocsin_endpoint_disabled", "Whether nothing is sent to it.", "endpoint", disabled)
+
+
+def _family(name: str, text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label] if label else [])
+    for of, value in values:
+        family.add_metric([of] if label else [], float(value))
+    return family
+
+
+def _since(at: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - at) / timedelta(seconds=1)) if at else 0.0
