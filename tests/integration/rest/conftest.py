@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import FakeClock
 from worker.rest.auth import ApiKey
 from worker.rest.client import Api, Client, Means
 from worker.rest.wire import Limits
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Shows NOW until it is turned."""
+    return FakeClock(NOW)
 
 
 @dataclass(frozen=True)

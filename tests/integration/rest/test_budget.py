@@ -10,6 +10,7 @@ import redis
 from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
+from tests.fakes import FakeClock
 from tests.servers import Redis, wait_until
 from worker.errors import RateLimited, Unavailable
 from worker.rest.auth import ApiKey, Auth, Basic, Bearer
@@ -29,21 +30,8 @@ Make = Callable[..., Callable[[Any], None]]
 Open = Callable[..., Budgets]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def opened(clock: Clock) -> Iterator[Open]:
+def opened(clock: FakeClock) -> Iterator[Open]:
     """Opens what one process has: budgets counted at this address."""
     all_opened = []
 
@@ -168,7 +156,7 @@ def test_what_sources_declare_differently_holds_together(opened: Open, broker: s
 
 
 def test_the_credential_is_not_seen_where_requests_are_counted(
-    redis_server: Redis, clock: Clock, serve: Serve, answer: Make
+    redis_server: Redis, clock: FakeClock, serve: Serve, answer: Make
 ) -> None:
     redis_server.flush()
     budgets = Budgets(redis_server.url, clock, Vault([Fernet.generate_key().decode()]).fingerprint)
@@ -194,16 +182,16 @@ def test_the_fingerprint_of_a_secret_can_not_be_made_without_our_key() -> None:
     assert len({one.fingerprint("secret"), one.fingerprint("another"), other.fingerprint("secret")}) == 3
 
 
-def test_a_redis_that_is_away_stops_nothing_and_is_told_once(opened: Open, clock: Clock) -> None:
+def test_a_redis_that_is_away_stops_nothing_and_is_told_once(opened: Open, clock: FakeClock) -> None:
     with Redis() as server, capture_logs() as logs:
         budget = opened(server.url).of("a credential", Rate(1, timedelta(hours=1)))
         server.kill()
         assert taken(budget, 20) == 20
-        clock.now += timedelta(seconds=11)
+        clock.at += timedelta(seconds=11)
         assert taken(budget, 20) == 20
         server.start()
         assert taken(budget, 3) == 3
-        clock.now += timedelta(seconds=11)
+        clock.at += timedelta(seconds=11)
         assert taken(budget, 3) == 1
 
     assert ["budget.not_counted", "budget.counted_again"] == [entry["event"] for entry in logs]

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.fakes import FakeClock
 from worker.errors import AuthFailed, ContractBroken, ProviderError, RateLimited, Unavailable
 from worker.provider import Window
 from worker.providers import PROVIDERS, build
@@ -26,21 +27,8 @@ Make = Callable[..., Callable[[Any], None]]
 Ask = Callable[..., Any]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def asker(means: Means, connect: Connect, clock: Clock) -> Ask:
+def asker(means: Means, connect: Connect, clock: FakeClock) -> Ask:
     """Makes a client of an API whose tokens come from a token endpoint."""
 
     def make(api: Any, tokens_at: Any, proof: Any = SECRET, cache: Any = None, **grant: Any) -> Client:
@@ -138,12 +126,14 @@ def test_a_key_that_can_not_sign_is_for_a_person_to_mend(serve: Serve, answer: M
     assert (tokens_at.asked, key in str(caught.value)) == ([], False)
 
 
-def test_a_token_is_kept_until_three_quarters_of_its_life(serve: Serve, answer: Make, asker: Ask, clock: Clock) -> None:
+def test_a_token_is_kept_until_three_quarters_of_its_life(
+    serve: Serve, answer: Make, asker: Ask, clock: FakeClock
+) -> None:
     api, tokens_at = serve(answer()), serve(answer(body=token("first")), answer(body=token("second")))
     client = asker(api, tokens_at)
 
     for after in (0, 2699, 2700):
-        clock.now = NOW + timedelta(seconds=after)
+        clock.at = NOW + timedelta(seconds=after)
         client.get("things")
 
     sent = [asked.headers["authorization"] for asked in api.asked]

@@ -11,6 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
+from tests.fakes import FakeClock
 from worker.errors import Unavailable
 from worker.rest.client import Api, Client, Means
 from worker.rest.oauth import ClientCredentials, Grant, SharedSecret
@@ -29,27 +30,14 @@ Make = Callable[..., Callable[[Any], None]]
 Worker = Callable[..., Client]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def shared(database: Database, clock: Clock) -> SharedTokens:
+def shared(database: Database, clock: FakeClock) -> SharedTokens:
     """The tokens as one worker has them."""
     return SharedTokens(database, Vault([KEY]), clock)
 
 
 @pytest.fixture
-def worker(means: Means, clock: Clock) -> Iterator[Worker]:
+def worker(means: Means, clock: FakeClock) -> Iterator[Worker]:
     """Makes a worker's client of an API, with tokens from a token endpoint, kept in a place of its own or a shared one.
 
     `sleep` is what happens while it waits for another's fetch.
@@ -99,7 +87,7 @@ def test_the_database_never_sees_the_token_itself(shared: SharedTokens, database
 
 
 def test_a_token_that_was_sealed_with_a_lost_key_is_none(
-    shared: SharedTokens, database: Database, clock: Clock
+    shared: SharedTokens, database: Database, clock: FakeClock
 ) -> None:
     shared.put("a grant", Token("the-token", NOW + HOUR))
 
@@ -115,12 +103,14 @@ def test_one_worker_at_a_time_may_fetch(shared: SharedTokens) -> None:
     assert shared.claim("a grant")
 
 
-def test_a_worker_that_was_killed_while_fetching_holds_up_nobody_for_long(shared: SharedTokens, clock: Clock) -> None:
+def test_a_worker_that_was_killed_while_fetching_holds_up_nobody_for_long(
+    shared: SharedTokens, clock: FakeClock
+) -> None:
     lost = shared.claim("a grant") or ""
-    clock.now += timedelta(seconds=44)
+    clock.at += timedelta(seconds=44)
     assert shared.claim("a grant") is None
 
-    clock.now += timedelta(seconds=1)
+    clock.at += timedelta(seconds=1)
     claim = shared.claim("a grant") or ""
     shared.release("a grant", lost)
 
@@ -142,7 +132,7 @@ def test_the_right_to_fetch_stays_while_a_token_is_kept(shared: SharedTokens) ->
 
 
 def test_a_token_is_fetched_once_for_all_workers(
-    serve: Serve, answer: Make, worker: Worker, shared: SharedTokens, database: Database, clock: Clock
+    serve: Serve, answer: Make, worker: Worker, shared: SharedTokens, database: Database, clock: FakeClock
 ) -> None:
     api, tokens_at = serve(answer()), serve(answer(body=token("first")))
     worker(api, tokens_at, shared).get("things")
@@ -153,7 +143,7 @@ def test_a_token_is_fetched_once_for_all_workers(
 
 
 def test_a_token_is_fetched_once_though_many_workers_need_it_at_once(
-    serve: Serve, answer: Make, worker: Worker, database: Database, clock: Clock
+    serve: Serve, answer: Make, worker: Worker, database: Database, clock: FakeClock
 ) -> None:
     asked = threading.Event()
 
@@ -194,11 +184,11 @@ def test_no_transaction_is_open_while_a_token_is_fetched(
 
 
 def test_while_one_renews_a_token_the_others_go_on_with_the_old_one(
-    serve: Serve, answer: Make, worker: Worker, shared: SharedTokens, clock: Clock
+    serve: Serve, answer: Make, worker: Worker, shared: SharedTokens, clock: FakeClock
 ) -> None:
     api, tokens_at = serve(answer()), serve(answer(body=token("second")))
     shared.put(key_of(tokens_at), Token("first", NOW + 0.75 * HOUR, NOW + HOUR))
-    clock.now += 0.8 * HOUR
+    clock.at += 0.8 * HOUR
     claim = shared.claim(key_of(tokens_at)) or ""
     client = worker(api, tokens_at, shared)
 
@@ -241,15 +231,15 @@ def test_nobody_waits_for_ever_for_another_s_fetch(
 
 
 def test_a_token_that_has_ended_is_not_used_while_another_is_fetched(
-    serve: Serve, answer: Make, worker: Worker, shared: SharedTokens, clock: Clock
+    serve: Serve, answer: Make, worker: Worker, shared: SharedTokens, clock: FakeClock
 ) -> None:
     api, tokens_at = serve(answer()), serve(answer(body=token("mine")))
     shared.put(key_of(tokens_at), Token("first", NOW + 0.75 * HOUR, NOW + HOUR))
     shared.claim(key_of(tokens_at))
-    clock.now += HOUR
+    clock.at += HOUR
 
     def wait(_: float) -> None:
-        clock.now += timedelta(seconds=44)  # until the other's right to fetch has run out
+        clock.at += timedelta(seconds=44)  # until the other's right to fetch has run out
 
     worker(api, tokens_at, shared, wait).get("things")
 
