@@ -135,9 +135,10 @@ class FakeSender:
     def room(self) -> int:
         return self.limit - self.open
 
-    def begin(self, due: Sequence[Due]) -> None:
+    def begin(self, due: Sequence[Due]) -> list[Due]:
         self.begun += due
         self._open += due
+        return list(due)
 
     def finished(self, _wait: timedelta) -> list[tuple[Due, Outcome]]:
         ended, self._open = self._open, []

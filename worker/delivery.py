@@ -43,9 +43,10 @@ class Due:
     """One claimed delivery, with all that sending and judging it needs.
 
     `attempt` is the number of the attempt to be made, over the delivery's whole life; `round` counts those since it was
-    last owed (at first, by redelivery or by replay), and is what the retry schedule goes by. `slowed` is how many times
-    in a row the endpoint asked to be left alone. `due_at` is since when it is due; a probe may be made before. `probe`:
-    it asks whether the endpoint still fails.
+    last owed (at first, by redelivery or by replay), and is what the retry schedule goes by. `claimed_until` is when
+    others may take it; a request that could last longer is not begun. `slowed` is how many times in a row the endpoint
+    asked to be left alone. `due_at` is since when it is due; a probe may be made before. `probe`: it asks whether the
+    endpoint still fails.
     """
 
     delivery_id: int
@@ -57,6 +58,7 @@ class Due:
     trigger: Trigger
     slowed: int
     claim_token: str
+    claimed_until: datetime
     source: str | None
     notification_id: str | None
     made_at: datetime

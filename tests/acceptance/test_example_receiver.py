@@ -89,6 +89,7 @@ def message(identity: str, revision: int, status: str = "new", kind: str = "noti
         trigger=Trigger.FIRST,
         slowed=0,
         claim_token="token",
+        claimed_until=now() + timedelta(hours=1),
         source="books",
         notification_id=None,
         made_at=now(),

@@ -19,7 +19,8 @@ PROBED = Condition(failures=7, failing_since=NOW - MINUTE, probe_at=NOW, reason=
 def due(*, probe: bool = False, trigger: Trigger = Trigger.FIRST, number: int = 1, slowed: int = 0) -> Due:
     return Due(
         delivery_id=1, message_id="msg_1", endpoint="erp", body=b"{}", attempt=number, round=number, trigger=trigger,
-        slowed=slowed, claim_token="token", source=None, notification_id=None, made_at=NOW, due_at=NOW, probe=probe,
+        slowed=slowed, claim_token="token", claimed_until=NOW + timedelta(hours=1), source=None, notification_id=None,
+        made_at=NOW, due_at=NOW, probe=probe,
     )  # fmt: skip
 
 

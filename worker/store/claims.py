@@ -113,6 +113,7 @@ def _load(session: Session, ids: Sequence[int], wanted: Mapping[int, Room]) -> l
             trigger=Trigger(row.trigger),
             slowed=wanted[row.endpoint_id].endpoint.slowed,
             claim_token=row.claim_token,
+            claimed_until=row.claimed_until,
             source=source,
             notification_id=str(row.notification_id) if row.notification_id else None,
             made_at=made_at,

@@ -76,7 +76,8 @@ def owe_test(session: Session, name: str, body: bytes, lease_for: timedelta, now
     session.flush()
     return Due(
         delivery_id=delivery.id or 0, message_id=message_id, endpoint=name, body=body, attempt=1, round=1,
-        trigger=Trigger.TEST, slowed=endpoint.slowed, claim_token=token, source=None, notification_id=None, made_at=now,
+        trigger=Trigger.TEST, slowed=endpoint.slowed, claim_token=token, claimed_until=now + lease_for, source=None,
+        notification_id=None, made_at=now,
     )  # fmt: skip
 
 

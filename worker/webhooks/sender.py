@@ -71,18 +71,24 @@ class Sender:
         """How many more may be begun."""
         return self.limit - self.open
 
-    def begin(self, due: Sequence[Due]) -> None:
-        """Start these.
+    def begin(self, due: Sequence[Due]) -> list[Due]:
+        """Start these; those that were.
 
-        Raises ValueError, with nothing started, if there is no room for all of them, or for an unknown endpoint.
+        Left out is what might still be open when its claim ends, and others take it: this process was stopped since it
+        was claimed, or its machine slept. Others may even have delivered it already. Raises ValueError, with nothing
+        started, if there is no room for all of them, or for an unknown endpoint.
         """
         if len(due) > self.room:
             raise ValueError(f"room for {self.room}, not for {len(due)}")
         if unknown := {one.endpoint for one in due} - set(self._targets):
             raise ValueError(f"no such endpoint: {', '.join(sorted(unknown))}")
         lanes = {name: self._lane(name) for name in dict.fromkeys(one.endpoint for one in due)}
+        begun = []
         for one in due:
             lane = lanes[one.endpoint]
+            if lane and self._clock() + lane.target.timeout > one.claimed_until:
+                continue
+            begun.append(one)
             outcome = lane.begin(one) if lane else self._not_sendable()
             self._open[one.endpoint] += 1
             if outcome:
@@ -93,6 +99,7 @@ class Sender:
         if monotonic() >= self._tidy_at:
             self._close_idle()
             self._tidy_at = monotonic() + self._idle.total_seconds() / 5
+        return begun
 
     def finished(self, wait: timedelta) -> list[tuple[Due, Outcome]]:
         """Those that ended, each once; waits up to `wait` for the first of them, and not at all if none is open.

@@ -18,6 +18,7 @@ from worker.moment import Schedule
 from worker.notification import Item
 from worker.progress import PollSummary
 from worker.store.tables import Attempt, Delivery, Message, NotificationRow, PollRun, Source
+from worker.webhooks.sender import Sender
 from worker.webhooks.verdict import Policy
 
 EVERY = timedelta(minutes=5)
@@ -55,14 +56,15 @@ class Line:
 
     def deliver(
         self,
-        sender: FakeSender,
+        sender: FakeSender | Sender,
         may_begin: Callable[[], bool] = lambda: True,
         is_ending: Callable[[], bool] = lambda: False,
     ) -> int:
         policies = {name: Policy(SCHEDULE) for name in self.desk.limits}
         rules = Rules(policies=policies, random=self.random, clock=self.clock, may_begin=may_begin, is_ending=is_ending)
         outbox = Outbox(database=self.desk.database, allowances=self.desk.limits)
-        return deliver.deliver_due(outbox, sender.as_sender, rules)
+        sending = sender if isinstance(sender, Sender) else sender.as_sender
+        return deliver.deliver_due(outbox, sending, rules)
 
     @property
     def source(self) -> Source:

@@ -27,7 +27,7 @@ from worker.webhooks.verdict import Policy
 
 OTHERS = ("b", "c", "d")
 BACKLOG, EACH = 50_000, 300
-TIMEOUT = timedelta(milliseconds=400)
+TIMEOUT, PATIENCE = timedelta(milliseconds=400), timedelta(seconds=20)
 MAX_IN_FLIGHT = 10
 ROUNDS = 5
 WITHIN = 1.5
@@ -106,8 +106,9 @@ def street(database: Database) -> Iterator[Street]:
             desk.endpoint(name)
             desk.limits[name] = Allowance(MAX_IN_FLIGHT, timedelta(seconds=31))
             targets[name] = Target(
-                name=name, url=receiver.url, secrets=(b"k" * 32,), allow_networks=LOOPBACK, timeout=TIMEOUT
-            )
+                name=name, url=receiver.url, secrets=(b"k" * 32,), allow_networks=LOOPBACK,
+                timeout=TIMEOUT if name == "a" else PATIENCE, connect_timeout=PATIENCE,
+            )  # fmt: skip
         made = Street(desk, stack.enter_context(Sender(targets, "Tocsin/1", now)))
         made.owe("a", BACKLOG)
         yield made

@@ -37,6 +37,7 @@ def due(endpoint: str = "erp", body: bytes = b'{"type":"tocsin.test"}') -> Due:
         trigger=Trigger.FIRST,
         slowed=0,
         claim_token="token",
+        claimed_until=now() + timedelta(days=3650),
         source=None,
         notification_id=None,
         made_at=now(),

@@ -29,6 +29,16 @@ def test_500_are_open_at_once(receive: Receive) -> None:
         assert [outcomes, sending.open, sending.room] == [[204] * 500, 0, 500]
 
 
+def test_what_could_still_be_open_when_its_claim_ends_is_not_begun(receive: Receive) -> None:
+    receiver, timeout, moment = receive(answering(204)), timedelta(seconds=15), now()
+    ends = [moment + timeout - timedelta(microseconds=1), moment + timeout, moment - timeout]
+    late, in_time, long_over = (replace(due(), claimed_until=at) for at in ends)
+    with sender({"erp": target(receiver.url, timeout=timeout)}, clock=lambda: moment) as sending:
+        assert sending.begin([late, in_time, long_over]) == [in_time]
+        assert [due for due, _ in all_finished(sending)] == [in_time]
+    assert len(receiver.requests) == 1
+
+
 def test_connections_are_used_again(receive: Receive) -> None:
     receiver = receive(answering(204))
     with sender({"erp": target(receiver.url)}) as sending:
@@ -163,7 +173,7 @@ def test_an_error_in_our_own_code_is_raised_and_no_outcome_is_lost(receive: Rece
     calls = count(1)
 
     def clock() -> datetime:
-        if next(calls) == 2:  # the first is for the signature, the second when the status arrives
+        if next(calls) == 3:  # the first for the claim, the second for the signature, the third when the status arrives
             raise RuntimeError("the clock stopped")
         return now()
 

@@ -113,5 +113,6 @@ def _busy(retry_after: timedelta | None) -> Outcome:
 def _due() -> Due:
     return Due(
         delivery_id=1, message_id="msg_1", endpoint="erp", body=b"{}", attempt=1, round=1, trigger=Trigger.FIRST,
-        slowed=0, claim_token="t", source=None, notification_id=None, made_at=NOW,
+        slowed=0, claim_token="t", claimed_until=NOW + timedelta(hours=1), source=None, notification_id=None,
+        made_at=NOW,
     )  # fmt: skip

@@ -44,6 +44,7 @@ def due(number: int = 1, trigger: Trigger = Trigger.FIRST, slowed: int = 0) -> D
         trigger=trigger,
         slowed=slowed,
         claim_token="token",
+        claimed_until=NOW + timedelta(hours=1),
         source=None,
         notification_id=None,
         made_at=NOW,
