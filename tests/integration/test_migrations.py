@@ -48,9 +48,10 @@ def empty_postgres(postgres_url: str) -> Iterator[Database]:
         yield database
 
 
-def _set_version(database: Database, version: str) -> None:
+def _set_version(database: Database, version: str, since: str | None = None) -> None:
     with database.transaction() as session:
-        session.execute(text("UPDATE tocsin_schema SET version_num = :version"), {"version": version})
+        told = "UPDATE tocsin_schema SET version_num = :version, compatible_since = :since"
+        session.execute(text(told), {"version": version, "since": since})
 
 
 def _problem(database: Database) -> str:
@@ -128,6 +129,18 @@ def test_an_older_postgresql_is_refused_naming_the_command(empty_postgres: Datab
         _problem(empty_postgres)
         == f"database: its schema is 0000, this version needs {schema.HEAD}: run tocsin migrate"
     )
+
+
+@pytest.mark.parametrize("since", ["0001", schema.HEAD])
+def test_a_newer_schema_that_calls_this_version_compatible_is_good_enough(database: Database, since: str) -> None:
+    _set_version(database, "9999", since)
+    schema.require(database)
+    assert (schema.migrate(database), schema.current(database)) == (False, "9999")
+
+
+def test_a_newer_schema_that_only_newer_versions_survive_is_refused(database: Database) -> None:
+    _set_version(database, "9999", "9998")
+    assert _problem(database).endswith("update Tocsin")
 
 
 def test_a_newer_schema_is_refused(database: Database) -> None:

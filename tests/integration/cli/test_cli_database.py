@@ -7,7 +7,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.integration.cli.desk import Desk
+from worker import operations
 from worker.sandbox import HandClock, Sandbox
+from worker.store.head import HEAD
 
 OPENING = [
     ("migrate",),
@@ -26,24 +28,24 @@ OPENING = [
 
 def test_migrate_makes_the_schema_and_says_so_again(configured: Desk) -> None:
     first, second = configured.tocsin("migrate"), configured.tocsin("migrate")
-    assert (first.code, first.out) == (0, "the schema is now 0007\n")
-    assert (second.code, second.out) == (0, "the schema was 0007 already\n")
+    assert (first.code, first.out) == (0, f"the schema is now {HEAD}\n")
+    assert (second.code, second.out) == (0, f"the schema was {HEAD} already\n")
 
 
 @pytest.mark.parametrize("words", [("status",), ("poll", "bookkeep"), ("prune",), ("rejected", "list")])
 def test_a_fresh_sqlite_needs_no_migrate(configured: Desk, words: tuple[str, ...]) -> None:
     assert configured.tocsin(*words).code == 0
-    assert configured.tocsin("migrate").out == "the schema was 0007 already\n"
+    assert configured.tocsin("migrate").out == f"the schema was {HEAD} already\n"
 
 
 def test_postgresql_is_refused_until_it_was_migrated(desk: Desk, sandbox: Sandbox, postgres_url: str) -> None:
     desk.configure_sandbox(sandbox)
     desk.environ.update(TOCSIN_DATABASE=postgres_url, TOCSIN_KEY=Fernet.generate_key().decode())
     refused = [desk.tocsin("status"), desk.tocsin("run")]
-    expected = ["database: it has no tables yet, this version needs 0007: run tocsin migrate"]
+    expected = [f"database: it has no tables yet, this version needs {HEAD}: run tocsin migrate"]
     assert [(said.code, said.out, said.complaints) for said in refused] == [(2, "", expected)] * 2
-    assert desk.tocsin("migrate").out == "the schema is now 0007\n"
-    assert desk.tocsin("migrate").out == "the schema was 0007 already\n"
+    assert desk.tocsin("migrate").out == f"the schema is now {HEAD}\n"
+    assert desk.tocsin("migrate").out == f"the schema was {HEAD} already\n"
     assert desk.tocsin("status").code == 0
 
 
@@ -118,10 +120,10 @@ def test_a_database_that_is_not_as_it_was_is_one_line(configured: Desk, words: t
 def test_a_database_of_a_newer_version_is_refused(configured: Desk) -> None:
     configured.tocsin("migrate")
     with closing(sqlite3.connect(configured.folder / "tocsin.db")) as connection:
-        connection.execute("UPDATE tocsin_schema SET version_num = '9999'")
+        connection.execute("UPDATE tocsin_schema SET version_num = '9999', compatible_since = '9998'")
         connection.commit()
     said = configured.tocsin("status")
-    expected = ["database: its schema (9999) is newer than this version's (0007): update Tocsin"]
+    expected = [f"database: its schema (9999) is newer than this version's ({HEAD}): update Tocsin"]
     assert (said.code, said.complaints) == (2, expected)
 
 
@@ -134,7 +136,9 @@ def test_prune_counts_what_went(configured: Desk, sandbox: Sandbox) -> None:
         house.deliver()
     assert len(configured.tocsin("notifications", "list", "--json").rows) == 2
     said = configured.tocsin("prune")
-    expected = "2 attempts, 1 poll runs, 2 notifications, 0 messages pruned\n"
+    expected = (
+        "2 attempts, 1 poll runs, 2 notifications, 0 messages, 0 rejected, 0 backfills, 0 replays, 0 tokens pruned\n"
+    )
     assert (said.code, said.out) == (0, expected)
     assert configured.tocsin("notifications", "list", "--json").rows == []
 
@@ -144,7 +148,10 @@ def test_prune_keeps_what_is_young(configured: Desk, sandbox: Sandbox) -> None:
     configured.tocsin("poll", "bookkeep")
     configured.deliver()
     said = configured.tocsin("prune")
-    assert (said.code, said.out) == (0, "0 attempts, 0 poll runs, 0 notifications, 0 messages pruned\n")
+    assert (said.code, said.out) == (
+        0,
+        "0 attempts, 0 poll runs, 0 notifications, 0 messages, 0 rejected, 0 backfills, 0 replays, 0 tokens pruned\n",
+    )
 
 
 def test_prune_keeps_as_long_as_the_configuration_says(configured: Desk, sandbox: Sandbox) -> None:
@@ -155,4 +162,33 @@ def test_prune_keeps_as_long_as_the_configuration_says(configured: Desk, sandbox
         house.deliver()
     path = Path(configured.folder, "tocsin.toml")
     path.write_text(path.read_text(encoding="utf-8") + '[retention]\nnotifications = "2d"\n', encoding="utf-8")
-    assert configured.tocsin("prune").out == "0 attempts, 0 poll runs, 1 notifications, 0 messages pruned\n"
+    assert (
+        configured.tocsin("prune").out
+        == "0 attempts, 0 poll runs, 1 notifications, 0 messages, 0 rejected, 0 backfills, 0 replays, 0 tokens pruned\n"
+    )
+
+
+def _of_long_ago(configured: Desk, sandbox: Sandbox) -> None:
+    """Two notifications that are to be pruned."""
+    sandbox.publish(2, "bookkeep")
+    sandbox.change(2, "bookkeep")
+    with configured.house(HandClock(sandbox.clock() - timedelta(days=500))) as house:
+        house.poll("bookkeep", only_due=False)
+        house.deliver()
+
+
+def test_pruning_that_must_end_leaves_the_rest_to_the_next(configured: Desk, sandbox: Sandbox) -> None:
+    _of_long_ago(configured, sandbox)
+    with configured.house() as house:
+        parts = [operations.prune(house, timedelta(0)) for _ in range(4)]
+    gone = [{name: count for name, count in part.counts.items() if count} for part in parts]
+    assert gone == [{"attempts": 2}, {"poll_runs": 1}, {"notifications": 2}, {}]
+    assert [part.finished for part in parts] == [False, False, False, True]
+
+
+def test_a_process_that_is_told_to_end_prunes_no_further(configured: Desk, sandbox: Sandbox) -> None:
+    _of_long_ago(configured, sandbox)
+    with configured.house() as house:
+        house.stopping.set()
+        stopped = operations.prune(house)
+    assert (stopped.finished, dict(stopped.counts)) == (False, {"attempts": 2})

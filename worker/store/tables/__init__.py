@@ -5,6 +5,7 @@ Every instant is aware and UTC. Text that is JSON is written in ASCII escapes, s
 
 from worker.store.tables.credentials import TokenRow
 from worker.store.tables.delivering import Attempt, Delivery, EndpointRow, EndpointSecret, Form, Message, Replay
+from worker.store.tables.living import Heartbeat
 from worker.store.tables.polling import (
     BackfillRow,
     BackfillWindow,
@@ -24,6 +25,7 @@ __all__ = [
     "EndpointRow",
     "EndpointSecret",
     "Form",
+    "Heartbeat",
     "Message",
     "NotificationRow",
     "PollRun",

@@ -10,6 +10,7 @@ ZERO = {"server_default": "0"}
 
 GOING = text("paused_at IS NULL")
 PENDING = text("status = 'pending'")
+ENDED = text("status <> 'pending'")
 CLAIMED = text("status = 'pending' AND claimed_until IS NOT NULL")
 IN_A_BUCKET = text("bucket_id IS NOT NULL")
 LOOSE = text("bucket_id IS NULL AND followed")

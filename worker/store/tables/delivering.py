@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from worker.store.tables.columns import BIG, CLAIMED, PENDING, ZERO
+from worker.store.tables.columns import BIG, CLAIMED, ENDED, PENDING, ZERO
 
 
 class Message(SQLModel, table=True):
@@ -106,7 +106,9 @@ class Delivery(SQLModel, table=True):
             "delivery_open", "endpoint_id", "claimed_until", postgresql_where=CLAIMED, sqlite_where=CLAIMED
         ),  # the claim: how many requests are open, and when leases end
         Index("delivery_of_notification", "notification_id"),  # `notifications show`; pruning
-        Index("delivery_status_of_endpoint", "endpoint_id", "status"),  # the counts of `status`
+        Index(
+            "delivery_status_of_endpoint", "endpoint_id", "status", postgresql_where=ENDED
+        ),  # the counts of `status`; not what is pending, or a claim might take it before the first ANALYZE
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BIG)
