@@ -1,66 +1,153 @@
-"""Retention: what is closed or gone, delivered and old goes, in small batches (INTERFACE, section 1, [retention])."""
+"""Retention: what is closed or gone, delivered and old goes, in small batches (INTERFACE, section 1, [retention]).
 
-from collections.abc import Callable
+A batch looks at so many rows at most, by an index and from where the last one ended, and is a short transaction: no
+table is locked, and nobody is waited for. What another transaction holds is left to the next day, so that two who prune
+at once are harmless, and nothing is taken from under a redelivery or a replay. Killed, what is committed is gone, and
+whoever is next goes on.
+
+Partitions by time were measured beside it (benchmarks/retention.py; README, "Operating it"). For attempts and the
+ledger they are far quicker to drop, and cost nothing at insert; but these are a fifth of the time that pruning takes.
+The rest can't go by age alone, primary keys would have to hold the time, and SQLite has none.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, exists, or_
-from sqlmodel import Session, col, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, text
+from sqlmodel import Session, SQLModel, col, select
 
 from worker.delivery import DeliveryStatus, Trigger
 from worker.store.session import Database
-from worker.store.tables import Attempt, Delivery, Form, Message, NotificationRow, PollRun
+from worker.store.tables import (
+    Attempt,
+    BackfillRow,
+    BackfillWindow,
+    Delivery,
+    Form,
+    Message,
+    NotificationRow,
+    PollRun,
+    RejectedRow,
+    Replay,
+    TokenRow,
+)
 
-_BATCH = 500
+AT_ONCE, WHOLE_AT_ONCE = 1000, 250
+"""Rows that a batch looks at; fewer where each goes with all that hangs on it."""
+_BY_INDEX = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+"""A batch finds its rows by index, whatever PostgreSQL believes of tables that it has not analysed lately."""
 
 
-def prune(database: Database, notifications_before: datetime, attempts_before: datetime) -> dict[str, int]:
-    """Delete what was first seen, or attempted, before these; how many of each. What is pending or exhausted stays.
+class Gone(NamedTuple):
+    """What a batch took: so many of what."""
 
-    The ledger's rows are kept as long as attempts.
+    what: str
+    rows: int
+
+
+class _Mark(NamedTuple):
+    """The last row that was looked at."""
+
+    at: datetime
+    id: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Through a table's rows of before an instant, oldest first. `take` deletes what may go of these ids."""
+
+    model: type[SQLModel]
+    at: Any
+    id: Any
+    before: datetime
+    take: Callable[[Session, "_Walk", Sequence[Any]], int]
+    at_once: int = AT_ONCE
+
+    def next(self, session: Session, mark: _Mark | None) -> list[_Mark]:
+        """The next rows; also those that are kept, so that no batch takes long where much is."""
+        rows = select(self.id, self.at).where(self.at < self.before)
+        if mark:
+            rows = rows.where(self.at >= mark.at, or_(self.at > mark.at, self.id > mark.id))
+        found = session.execute(rows.order_by(self.at, self.id).limit(self.at_once)).all()
+        return [_Mark(at, identity) for identity, at in found]
+
+    def held(self, session: Session, ids: Sequence[Any], *conditions: ColumnElement[bool]) -> list[Any]:
+        """Those of them that are still old, and that nobody else holds; from here on we do."""
+        mine = select(self.id).where(self.id.in_(ids), self.at < self.before, *conditions)
+        return list(session.execute(mine.with_for_update(skip_locked=True)).scalars())
+
+
+def prune(database: Database, notifications_before: datetime, attempts_before: datetime) -> Iterator[Gone]:
+    """Delete what was first seen, or attempted, before these; what went, after each commit. Stop whenever you like.
+
+    What is pending or exhausted stays, with all that hangs on it. The ledger, and what is finished or run out of
+    backfills, replays and tokens, is kept as long as attempts; rejected items as long as notifications.
     """
-    steps: dict[str, Callable[[Session], int]] = {
-        "attempts": lambda session: _old(session, Attempt, col(Attempt.started_at) < attempts_before),
-        "poll_runs": lambda session: _old(session, PollRun, col(PollRun.started_at) < attempts_before),
-        "notifications": lambda session: _old_notifications(session, notifications_before),
-        "messages": lambda session: _old_messages(session, notifications_before),
+    for what, walk in _walks(notifications_before, attempts_before).items():
+        mark: _Mark | None = None
+        looked_at = walk.at_once
+        while looked_at == walk.at_once:
+            with database.transaction() as session:
+                if session.get_bind().dialect.name == "postgresql":
+                    session.execute(text(_BY_INDEX))
+                found = walk.next(session, mark)
+                rows = walk.take(session, walk, [each.id for each in found]) if found else 0
+            looked_at, mark = len(found), found[-1] if found else None
+            yield Gone(what, rows)
+
+
+def _walks(notifications_before: datetime, attempts_before: datetime) -> Mapping[str, _Walk]:
+    def walk(at: Any, identity: Any, before: datetime, take: Any = _rows, at_once: int = AT_ONCE) -> _Walk:
+        return _Walk(at.class_, col(at), col(identity), before, take, at_once)
+
+    def whole(at: Any, identity: Any, take: Any) -> _Walk:
+        return walk(at, identity, notifications_before, take, WHOLE_AT_ONCE)
+
+    return {
+        "attempts": walk(Attempt.started_at, Attempt.id, attempts_before),
+        "poll_runs": walk(PollRun.started_at, PollRun.id, attempts_before),
+        "notifications": whole(NotificationRow.first_seen_at, NotificationRow.id, _notifications),
+        "messages": whole(Message.created_at, Message.id, _messages),
+        "rejected": walk(RejectedRow.last_seen_at, RejectedRow.id, notifications_before),
+        "backfills": walk(BackfillRow.done_at, BackfillRow.id, attempts_before, _backfills),
+        "replays": walk(Replay.finished_at, Replay.id, attempts_before),
+        "tokens": walk(TokenRow.expires_at, TokenRow.fingerprint, attempts_before),
     }
-    return {name: _until_none_is_left(database, step) for name, step in steps.items()}
 
 
-def _until_none_is_left(database: Database, step: Callable[[Session], int]) -> int:
-    pruned = 0
-    while True:
-        with database.transaction() as session:
-            gone = step(session)
-        pruned += gone
-        if gone < _BATCH:
-            return pruned
+def _rows(session: Session, walk: _Walk, ids: Sequence[Any]) -> int:
+    """Rows that nothing hangs on."""
+    held = walk.held(session, ids)
+    session.execute(delete(walk.model).where(walk.id.in_(held)))
+    return len(held)
 
 
-def _old(session: Session, model: type[Attempt] | type[PollRun], old: Any) -> int:
-    ids = session.exec(select(model.id).where(old).limit(_BATCH)).all()
-    session.execute(delete(model).where(col(model.id).in_(ids)))
-    return len(ids)
+def _backfills(session: Session, walk: _Walk, ids: Sequence[Any]) -> int:
+    session.execute(delete(BackfillWindow).where(col(BackfillWindow.backfill_id).in_(ids)))
+    return _rows(session, walk, ids)
 
 
-def _old_notifications(session: Session, before: datetime) -> int:
-    row = NotificationRow
-    waits = exists().where(col(Delivery.notification_id) == col(row.id), _kept())
-    old = select(row.id).where(col(row.first_seen_at) < before, ~col(row.followed), ~waits)
-    ids = session.exec(old.order_by(col(row.first_seen_at)).limit(_BATCH)).all()
-    _delete_messages(session, col(Message.notification_id).in_(ids))
-    session.execute(delete(row).where(col(row.id).in_(ids)))
-    return len(ids)
+def _notifications(session: Session, walk: _Walk, ids: Sequence[Any]) -> int:
+    """What is neither open nor owed, with all of its revisions. What the provider has withdrawn is not open."""
+    closed = or_(~col(NotificationRow.followed), col(NotificationRow.withdrawn_at).is_not(None))
+    held = walk.held(session, ids, closed)
+    gone = _free(session, col(Delivery.notification_id), held, _kept())
+    gone = _free(session, col(Message.notification_id), gone)
+    if not gone:
+        return 0
+    _delete_messages(session, col(Message.notification_id).in_(gone), col(Delivery.notification_id).in_(gone))
+    session.execute(delete(NotificationRow).where(walk.id.in_(gone)))
+    return len(gone)
 
 
-def _old_messages(session: Session, before: datetime) -> int:
+def _messages(session: Session, walk: _Walk, ids: Sequence[Any]) -> int:
     """Operational messages, which belong to no notification."""
-    waits = exists().where(col(Delivery.message_id) == col(Message.id), _kept())
-    old = select(Message.id).where(col(Message.notification_id).is_(None), col(Message.created_at) < before, ~waits)
-    ids = session.exec(old.limit(_BATCH)).all()
-    _delete_messages(session, col(Message.id).in_(ids))
-    return len(ids)
+    held = walk.held(session, ids, col(Message.notification_id).is_(None))
+    gone = _free(session, col(Delivery.message_id), held, _kept())
+    _delete_messages(session, col(Message.id).in_(gone), col(Delivery.message_id).in_(gone))
+    return len(gone)
 
 
 def _kept() -> ColumnElement[bool]:
@@ -69,10 +156,26 @@ def _kept() -> ColumnElement[bool]:
     return or_(status == DeliveryStatus.PENDING.value, and_(status == DeliveryStatus.EXHAUSTED.value, no_test))
 
 
-def _delete_messages(session: Session, which: ColumnElement[bool]) -> None:
-    """These messages and all that hangs on them; of that there may be more than a statement takes parameters."""
-    owed = col(Delivery.message_id).in_(select(Message.id).where(which))
-    session.execute(delete(Attempt).where(col(Attempt.delivery_id).in_(select(Delivery.id).where(owed))))
-    session.execute(delete(Delivery).where(owed))
-    session.execute(delete(Form).where(col(Form.message_id).in_(select(Message.id).where(which))))
-    session.execute(delete(Message).where(which))
+def _free(session: Session, owner: Any, ids: Sequence[Any], kept: ColumnElement[bool] | None = None) -> list[Any]:
+    """Those of the owners all of whose rows may go, and are held by nobody else; from here on we hold them.
+
+    Counted and not named: of these rows there may be more than a statement takes parameters.
+    """
+    its = owner.in_(ids)
+    held = select(owner.label("owner")).where(its, ~kept if kept is not None else its)
+    rows = held.with_for_update(skip_locked=True).subquery()
+    ours = _counts(session, select(rows.c.owner, func.count()).group_by(rows.c.owner))
+    there = _counts(session, select(owner, func.count()).where(its).group_by(owner))
+    return [identity for identity in ids if ours.get(identity) == there.get(identity)]
+
+
+def _counts(session: Session, query: Any) -> dict[Any, int]:
+    return dict(session.execute(query).all())
+
+
+def _delete_messages(session: Session, messages: ColumnElement[bool], deliveries: ColumnElement[bool]) -> None:
+    """These messages and all that hangs on them."""
+    session.execute(delete(Attempt).where(col(Attempt.delivery_id).in_(select(Delivery.id).where(deliveries))))
+    session.execute(delete(Delivery).where(deliveries))
+    session.execute(delete(Form).where(col(Form.message_id).in_(select(Message.id).where(messages))))
+    session.execute(delete(Message).where(messages))

@@ -98,6 +98,18 @@ def test_neither_what_is_pending_nor_what_was_delivered_makes_a_claim_dearer(dat
     assert whole <= {"endpoint", "source"}
 
 
+def test_a_claim_costs_no_more_before_the_tables_were_ever_analysed(database: Database) -> None:
+    backlog.prepare(database)
+    backlog.fill(database, 1, FEW, "pending", tidy=False)
+    few = explained_claim(database, AT)
+    backlog.fill(database, FEW + 1, MANY, "pending", tidy=False)
+    many = explained_claim(database, AT)
+
+    assert looked_at(many) <= 1.3 * looked_at(few)
+    used = {node["Index Name"] for plan in many for node in nodes(plan) if "Index Name" in node}
+    assert "delivery_status_of_endpoint" not in used
+
+
 def make_pending(database: Database, last: int) -> None:
     """So many of what was delivered is due after all, as if it had never been delivered; then all is tidy again."""
     with database.transaction() as session:

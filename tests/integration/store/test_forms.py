@@ -144,5 +144,5 @@ def test_forms_go_with_their_messages(two: Desk) -> None:
     two.store(item("a", "resolved"), interests=interests(two))
     two.deliver()
     two.now = AT
-    retention.prune(two.database, AT - timedelta(days=400), AT - timedelta(days=90))
+    assert list(retention.prune(two.database, AT - timedelta(days=400), AT - timedelta(days=90)))
     assert (two.rows(Message), two.rows(Form)) == ([], [])

@@ -1,12 +1,27 @@
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from tests.fakes import AT, item
 from tests.integration.store.desk import LEASE, Desk, parameters, statements
-from worker.store import endpoints, retention, sources
-from worker.store.tables import Attempt, Delivery, Message, NotificationRow, PollRun
+from worker.interest import Interest
+from worker.store import endings, endpoints, outbox, retention, sources
+from worker.store.outbox import Stream
+from worker.store.tables import (
+    Attempt,
+    BackfillRow,
+    BackfillWindow,
+    Delivery,
+    Message,
+    NotificationRow,
+    PollRun,
+    RejectedRow,
+    Replay,
+    TokenRow,
+)
 
 OLD = AT - timedelta(days=500)
 BEFORE = AT - timedelta(days=400)
@@ -26,8 +41,12 @@ def erp(desk: Desk) -> Desk:
     return desk
 
 
-def _prune(desk: Desk) -> dict[str, int]:
-    return retention.prune(desk.database, BEFORE, ATTEMPTS_BEFORE)
+def _prune(desk: Desk) -> Counter[str]:
+    """What went, of what anything did."""
+    counts: Counter[str] = Counter()
+    for what, count in retention.prune(desk.database, BEFORE, ATTEMPTS_BEFORE):
+        counts.update({what: count})
+    return +counts
 
 
 def _store(desk: Desk, name: str, state: str = "resolved", status: int | None = 200) -> None:
@@ -45,7 +64,7 @@ def _known(desk: Desk) -> set[str]:
 
 def test_what_is_closed_delivered_and_old_goes_whole(erp: Desk) -> None:
     _store(erp, "a")
-    assert _prune(erp) == {"attempts": 1, "poll_runs": 0, "notifications": 1, "messages": 0}
+    assert _prune(erp) == {"attempts": 1, "notifications": 1}
     assert [erp.rows(model) for model in (NotificationRow, Message, Delivery, Attempt)] == [[], [], [], []]
 
 
@@ -54,6 +73,18 @@ def test_what_is_open_stays(erp: Desk, state: str) -> None:
     _store(erp, "a", state)
     _prune(erp)
     assert _known(erp) == {"a"}
+
+
+def test_what_was_withdrawn_while_it_was_open_goes(erp: Desk) -> None:
+    _store(erp, "a", "read")
+    source = erp.source_row()
+    with erp.database.transaction() as session:
+        stored = endings.withdraw(session, source.id or 0, "books", ["a"], OLD)
+        outbox.owe(session, Stream(source.id or 0, "books", "scripted", None), stored, [Interest("erp")], OLD)
+    assert _prune(erp)["notifications"] == 0
+    erp.deliver()
+    assert _prune(erp)["notifications"] == 1
+    assert [erp.rows(model) for model in (NotificationRow, Message, Delivery, Attempt)] == [[], [], [], []]
 
 
 def test_what_is_still_to_be_delivered_stays(erp: Desk) -> None:
@@ -101,7 +132,7 @@ def test_attempts_and_the_ledger_go_earlier(erp: Desk) -> None:
             lease = sources.acquire(session, "books", at, only_due=False)
             assert lease is not None
             sources.put_back(session, lease.token)
-    assert _prune(erp) == {"attempts": 1, "poll_runs": 1, "notifications": 0, "messages": 0}
+    assert _prune(erp) == {"attempts": 1, "poll_runs": 1}
     assert (len(_known(erp)), len(erp.rows(Attempt)), len(erp.rows(PollRun))) == (2, 1, 1)
 
 
@@ -123,10 +154,10 @@ def test_an_old_message_that_is_still_to_be_delivered_stays(erp: Desk) -> None:
 
 def test_pruning_goes_in_batches(erp: Desk) -> None:
     erp.now = OLD
-    erp.store(*(item(f"n{number}", "resolved") for number in range(501)))
+    erp.store(*(item(f"n{number}", "resolved") for number in range(retention.WHOLE_AT_ONCE + 1)))
     erp.change(Delivery, {"status": "delivered"})
     with statements(erp.database) as said:
-        assert _prune(erp)["notifications"] == 501
+        assert _prune(erp)["notifications"] == retention.WHOLE_AT_ONCE + 1
     assert len([line for line in said if line.startswith("DELETE FROM notification")]) == 2
 
 
@@ -142,3 +173,36 @@ def test_what_is_pruned_of_a_notification_is_not_named_one_by_one(erp: Desk) -> 
         assert _prune(erp)["notifications"] == 20
     assert max(counts) < 50
     assert erp.deliveries() == []
+
+
+@pytest.mark.parametrize("moment", [OLD, AT])
+def test_what_is_rejected_finished_or_run_out_goes_when_it_is_old(erp: Desk, moment: datetime) -> None:
+    source, endpoint = erp.source_row().id or 0, erp.endpoint_row("erp").id or 0
+    span: dict[str, Any] = {"since_at": OLD, "until_at": OLD}
+    rows = [
+        RejectedRow(source_id=source, fingerprint="a", reason="", raw="", first_seen_at=OLD, last_seen_at=moment),
+        BackfillRow(id=1, source_id=source, asked_until_at=None, deliver=False, begun_at=OLD, done_at=moment, **span),
+        Replay(endpoint_id=endpoint, total=1, created_at=OLD, finished_at=moment, **span),
+        TokenRow(fingerprint="a", expires_at=moment),
+    ]
+    with erp.database.transaction() as session:
+        session.add_all(rows)
+        session.flush()
+        session.add_all(BackfillWindow(backfill_id=1, start_at=OLD, end_at=OLD) for _ in range(2))
+    expected = {"rejected": 1, "backfills": 1, "replays": 1, "tokens": 1} if moment == OLD else {}
+    assert _prune(erp) == expected
+    assert len(erp.rows(BackfillWindow)) == (0 if moment == OLD else 2)
+
+
+def test_what_is_not_finished_stays_however_old(erp: Desk) -> None:
+    source, endpoint = erp.source_row().id or 0, erp.endpoint_row("erp").id or 0
+    span: dict[str, Any] = {"since_at": OLD, "until_at": OLD}
+    with erp.database.transaction() as session:
+        session.add_all(
+            [
+                BackfillRow(source_id=source, asked_until_at=None, deliver=False, begun_at=OLD, **span),
+                Replay(endpoint_id=endpoint, total=1, created_at=OLD, **span),
+                TokenRow(fingerprint="a"),
+            ]
+        )
+    assert _prune(erp) == {}
