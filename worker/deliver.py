@@ -13,8 +13,9 @@ from worker.condition import Turn, Turned
 from worker.delivery import Attempted, Due, Outcome
 from worker.meter import UNMETERED, Meter
 from worker.store import claims, recording
+from worker.store.patience import patiently
 from worker.store.rooms import Allowance, Slots
-from worker.store.session import Database
+from worker.store.session import PASSING, Database
 from worker.webhooks.sender import Sender
 from worker.webhooks.verdict import Policy, judge
 
@@ -26,12 +27,14 @@ _log = structlog.get_logger("deliver")
 class Outbox:
     """The store's side of delivery: each call is one short transaction, and none is open while requests are.
 
-    `endpoints` says who is told of endpoints that fail, and for how long each may.
+    `endpoints` says who is told of endpoints that fail, and for how long each may. `pulse` is told of every look for
+    what is due.
     """
 
     database: Database
     allowances: Mapping[str, Allowance]
     endpoints: Endpoints = field(default_factory=Endpoints)
+    pulse: Callable[[datetime], None] = lambda _: None
 
     def claim(self, slots: Slots, now: datetime, without: Collection[str] = ()) -> list[Due]:
         """Due deliveries, ours for a while, as many as there are slots for; none of those endpoints."""
@@ -51,14 +54,18 @@ class Outbox:
     def record(self, attempted: list[Attempted], now: datetime) -> list[Attempted]:
         """Write down what was attempted; those whose claim was lost are left out, and do not come back.
 
-        What turned for an endpoint is owed to whom it concerns in the same transaction, and logged after it.
+        What turned for an endpoint is owed to whom it concerns in the same transaction, and logged after it. What
+        was sent and isn't written down is sent again, so a database that is away for a moment is waited for.
         """
-        turned: list[Turned] = []
-        with self.database.transaction() as session:
-            written = recording.record(session, attempted, now, self.endpoints.watch(turned, now))
+        written, turned = patiently(lambda: self._write(attempted, now))
         for one in turned:
             _tell_turned(one)
         return written
+
+    def _write(self, attempted: list[Attempted], now: datetime) -> tuple[list[Attempted], list[Turned]]:
+        turned: list[Turned] = []
+        with self.database.transaction() as session:
+            return recording.record(session, attempted, now, self.endpoints.watch(turned, now)), turned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,21 +88,34 @@ def deliver_due(outbox: Outbox, sender: Sender, rules: Rules) -> int:
     """Deliver what is due, until nothing is and nothing is open. Returns the number of attempts recorded.
 
     Claims go on while requests are open, so that no endpoint waits for another's slow answers. So it is while a sweep
-    comes to its end: what was open then may take its time, and whoever has nothing of that open still gets more.
+    comes to its end: what was open then may take its time, and whoever has nothing of that open still gets more. In
+    trouble with the database, what is open still ends and is recorded.
     """
     recorded, begun_before = 0, Counter[str]()
     while True:
-        ending = rules.is_ending()
-        if sender.room and rules.may_begin() and (begun_before or not ending):
-            slots = outbox.slots(sender.limit, sender.open_by_endpoint)
-            claimed = outbox.claim(slots, rules.clock(), begun_before if ending else ())
-            sender.begin(claimed)
-            begun_before.update(one.endpoint for one in claimed if not ending)
+        try:
+            _begin(outbox, sender, rules, begun_before)
+        except PASSING:
+            if not sender.open:
+                raise
         if not sender.open:
             return recorded
         if ended := sender.finished(_WAIT):
             begun_before -= Counter(due.endpoint for due, _ in ended)
             recorded += _record(outbox, [attempted(due, outcome, rules) for due, outcome in ended], rules)
+
+
+def _begin(outbox: Outbox, sender: Sender, rules: Rules, begun_before: Counter[str]) -> None:
+    """Claim what is due, and begin it; `begun_before` is what is open of what was begun before the sweep's end."""
+    outbox.pulse(rules.clock())
+    ending = rules.is_ending()
+    if sender.room and rules.may_begin() and (begun_before or not ending):
+        slots = outbox.slots(sender.limit, sender.open_by_endpoint)
+        claimed = outbox.claim(slots, rules.clock(), begun_before if ending else ())
+        begun = sender.begin(claimed)
+        begun_before.update(one.endpoint for one in begun if not ending)
+        if len(begun) < len(claimed):
+            _log.warning("delivery.not_begun", count=len(claimed) - len(begun), why="their claim ends too soon")
 
 
 def attempted(due: Due, outcome: Outcome, rules: Rules) -> Attempted:

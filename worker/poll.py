@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 
 import structlog
@@ -20,10 +21,13 @@ from worker.progress import Checkpoint, Pass, PollSummary
 from worker.provider import Page
 from worker.rest.manners import LONGEST_REST
 from worker.store import sources
+from worker.store.patience import patiently
+from worker.store.session import PASSING, reason
 from worker.store.sources import Lease, Setback
 
 LONGEST_WAIT = timedelta(hours=1)
 _FIRST_WAIT = timedelta(seconds=1)
+_AFTER_TROUBLE = timedelta(seconds=5)
 _log = structlog.get_logger("poll")
 
 
@@ -94,7 +98,7 @@ def _poll_under(lease: Lease, subscription: Subscription, world: Surroundings) -
     try:
         for summary in poll_source(subscription, lease, world):  # what it came to, also when it fails
             if world.stopping():
-                _put_back(world, lease, summary)
+                patiently(partial(_put_back, world, lease, summary))
                 world.meter.polled(lease.source, summary, Ending.STOPPED)
                 return summary
     except Exception as error:
@@ -110,13 +114,20 @@ def _poll_under(lease: Lease, subscription: Subscription, world: Surroundings) -
 
 
 def setback(error: Exception, subscription: Subscription, failures: int, now: datetime, random: Random) -> Setback:
-    """What follows from a failed poll: whose move it is (DESIGN, section 5; POLLING, section 5)."""
-    reason = str(error) if isinstance(error, ProviderError) else f"an error of our own: {type(error).__name__}"
+    """What follows from a failed poll: whose move it is (DESIGN, section 5; POLLING, section 5).
+
+    Our database's trouble is no failure of the source.
+    """
+    if isinstance(error, PASSING):
+        return Setback(
+            f"database: {reason(error)}", now + full_jitter(1, _AFTER_TROUBLE, LONGEST_WAIT, random), failed=False
+        )
+    why = str(error) if isinstance(error, ProviderError) else f"an error of our own: {type(error).__name__}"
     told_to_wait = error.retry_after if isinstance(error, RateLimited) else None
     wait = full_jitter(failures, shortest(subscription.schedule, _FIRST_WAIT), LONGEST_WAIT, random)
     if told_to_wait is not None:
         wait = max(full_jitter(1, _FIRST_WAIT, LONGEST_WAIT, random), min(told_to_wait, LONGEST_REST))
-    return Setback(reason, now + wait, paused=isinstance(error, AuthFailed), failed=told_to_wait is None)
+    return Setback(why, now + wait, paused=isinstance(error, AuthFailed), failed=told_to_wait is None)
 
 
 def _meter(world: Surroundings, lease: Lease, at: Checkpoint, taken: Taken, seen_at: datetime) -> None:
@@ -157,11 +168,15 @@ def _with(summary: PollSummary, page: Page, taken: Taken) -> PollSummary:
 
 def _settle(subscription: Subscription, world: Surroundings, lease: Lease, summary: PollSummary) -> None:
     now = world.clock()
-    with world.database.transaction() as session:
-        moment = next_moment(lease.source, subscription.schedule, now)
-        if sources.settle(session, lease, max(moment, summary.not_before or moment), now):
-            announce.recovered(session, subscription, now)
-        sources.record_run(session, lease.poll_run_id, summary, None, now)
+
+    def settled() -> None:
+        with world.database.transaction() as session:
+            moment = next_moment(lease.source, subscription.schedule, now)
+            if sources.settle(session, lease, max(moment, summary.not_before or moment), now):
+                announce.recovered(session, subscription, now)
+            sources.record_run(session, lease.poll_run_id, summary, None, now)
+
+    patiently(settled)
     if lease.failures:
         _log.info("poll.recovered", source=lease.source, failures=lease.failures)
     _log.debug("poll.done", source=lease.source, pages=summary.pages, new=summary.new, changed=summary.changed)
@@ -174,12 +189,17 @@ def _set_back(
     follows = setback(error, subscription, lease.failures + 1, now, world.random)
     if summary.complete and not isinstance(error, RateLimited):
         follows = replace(follows, next_poll_at=_no_later(follows.next_poll_at, subscription, now))
-    with world.database.transaction() as session:
-        behind = lags(lease.source, subscription.schedule, sources.complete_until(session, lease), now)
-        follows = replace(follows, failed=follows.failed or behind)
-        if sources.set_back(session, lease, follows, now):
-            announce.failing(session, subscription, now)
-        sources.record_run(session, lease.poll_run_id, summary, follows.reason, now)
+
+    def written() -> Setback:
+        with world.database.transaction() as session:
+            behind = lags(lease.source, subscription.schedule, sources.complete_until(session, lease), now)
+            known = replace(follows, failed=follows.failed or behind)
+            if sources.set_back(session, lease, known, now):
+                announce.failing(session, subscription, now)
+            sources.record_run(session, lease.poll_run_id, summary, known.reason, now)
+            return known
+
+    follows = patiently(written)
     if follows.paused:
         _log.error("poll.paused", source=lease.source, reason=follows.reason)
     elif not follows.failed:

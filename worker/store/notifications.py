@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from worker.notification import Normalised, Notification, RejectedItem, Status, rfc3339
 from worker.revision import Known, MessageType, Revision, notification_id, revise
+from worker.store.session import is_passing
 from worker.store.session import upsert as insert
 from worker.store.tables import NotificationRow
 
@@ -37,6 +38,8 @@ def store_page(session: Session, source_id: int, source: str, items: Sequence[No
         with session.begin_nested():
             return _store(session, source_id, source, items, now)
     except (DataError, IntegrityError, StatementError, UnicodeError) as refusal:
+        if is_passing(refusal):
+            raise
         if len(items) == 1:
             return Stored((), {}, (RejectedItem(items[0].notification.raw, _reason(refusal)),))
     halves = items[: len(items) // 2], items[len(items) // 2 :]

@@ -4,28 +4,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, Table, event
+from sqlalchemy import Engine, Table, event, exc
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel, create_engine
 
+from worker.store.postgresql import pool
+
 _BUSY_TIMEOUT_MS = 30_000
-_POOL_SIZE = 10
 
-TROUBLE = (OperationalError, ProgrammingError)
-"""What is raised of a database that is gone, locked, full, read-only or not as it was; anything else is our fault."""
+PASSING = (exc.OperationalError, exc.InternalError, exc.TimeoutError)
+"""What is raised of a database that is gone, locked, full or read-only, and of a deadlock: it may go well later.
+PostgreSQL calls some of it an internal error, as what follows from a transaction that it ended."""
+
+TROUBLE = (*PASSING, exc.ProgrammingError)
+"""The same, and a database that is not as it was; anything else is our fault."""
 
 
-def reason(error: DBAPIError) -> str:
+def reason(error: exc.SQLAlchemyError) -> str:
     """The database's own words, on one line; neither a statement nor its values nor an address."""
-    return str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
+    said = error.orig if isinstance(error, exc.DBAPIError) else error
+    return str(said).strip().partition("\n")[0] or type(said).__name__
+
+
+_TOO_MUCH = "54"
+"""The class of what is over a limit of PostgreSQL, as a text too long for an index: a row's fault, tomorrow too."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the database is in trouble, which says nothing of the rows that it was given."""
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return isinstance(error, PASSING) and not sqlstate.startswith(_TOO_MUCH)
 
 
 class Database:
     """One engine. `transaction` writes and commits or rolls back whole; `reading` never waits for writers."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+        self.engine = _sqlite(url) if url.startswith("sqlite") else pool(url)
         self._reader = self.engine.execution_options(tocsin_begin="BEGIN")
 
     @contextmanager
@@ -36,9 +51,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """One transaction that only reads."""
-        with Session(self._reader) as session:
+        """One transaction that only reads: what is changed of its rows is not written.
+
+        It ends with a commit: after a rollback, psycopg would drop all statements that it has prepared.
+        """
+        with Session(self._reader, expire_on_commit=False) as session, session.begin():
             yield session
+            session.expunge_all()
 
     def close(self) -> None:
         """Close every connection."""
@@ -74,16 +93,3 @@ def _sqlite(url: str) -> Engine:
         connection.exec_driver_sql(connection.get_execution_options().get("tocsin_begin", "BEGIN IMMEDIATE"))
 
     return engine
-
-
-def _postgresql(url: str) -> Engine:
-    """Pages cost what they do on disks without a head: else a claim may read all messages, rather than 500 of them."""
-    limits = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s -c statement_timeout=120s"
-    options = f"-c timezone=UTC -c random_page_cost=1.1 {limits}"
-    return create_engine(
-        url,
-        pool_size=_POOL_SIZE,
-        max_overflow=_POOL_SIZE,
-        pool_pre_ping=True,
-        connect_args={"options": options, "connect_timeout": 10, "application_name": "tocsin"},
-    )

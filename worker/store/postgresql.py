@@ -1,0 +1,96 @@
+"""Connections to PostgreSQL: how many, what they may not outlast, and how it is noticed that one is dead.
+
+All of it stands here; a parameter in the database's address wins over ours. README, "Operating it", has it as a table.
+"""
+
+from types import MappingProxyType
+from typing import Any
+
+from psycopg import Error
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
+
+POOL_SIZE, POOL_MORE = 10, 10
+"""Connections that a process keeps, and more that it opens when it is busy. A thread needs one at a time: `tocsin run`
+has ten threads, a forked child has one, and of more than twenty threads some wait, for milliseconds as a rule."""
+
+_POOL_TIMEOUT_S = 30
+_RECYCLED_AFTER_S = 1800
+
+LIMITS = MappingProxyType(
+    {
+        "idle_in_transaction_session_timeout": "15s",
+        "lock_timeout": "30s",
+        "statement_timeout": "120s",
+    }
+)
+"""In this order: whoever stands still in the midst of a transaction (a stopped process, a machine that is gone) loses
+it, and its locks, before others give up waiting for them; and a wait ends before the statement that it is part of. Ours
+take milliseconds, a page of a provider's less than a second; counting and pruning in large tables takes seconds.
+`unlimited` is for migrations."""
+
+_SETTINGS = MappingProxyType(
+    {
+        "timezone": "UTC",
+        # on disks without a head, pages cost what they do: else a claim may read all messages, rather than 500 of them
+        "random_page_cost": "1.1",
+        # prepared statements are planned for their values still: in a plan for any, `status` could be of no use to the
+        # indexes that hold what is pending alone, and a plan of when a table was empty would be kept
+        "plan_cache_mode": "force_custom_plan",
+    }
+)
+_CONNECTION = MappingProxyType(
+    {
+        "application_name": "tocsin",
+        "connect_timeout": 10,
+        # the other end gone without a word: noticed within a minute when we listen, in 30 s when we speak
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        # where the address names several hosts, the one that takes writes
+        "target_session_attrs": "read-write",
+        # a statement that a connection has seen so often is kept prepared, and read and analysed no more
+        "prepare_threshold": 5,
+    }
+)
+
+
+def pool(address: str) -> Engine:
+    """The pool of one process, empty yet. A connection is tried before it is used, and replaced if it is dead."""
+    url = make_url(address)
+    made = create_engine(
+        url.difference_update_query(["options", "prepare_threshold"]),
+        connect_args=_arguments(url),
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_MORE,
+        pool_timeout=_POOL_TIMEOUT_S,
+        pool_recycle=_RECYCLED_AFTER_S,
+        pool_use_lifo=True,
+        pool_pre_ping=True,
+    )
+    event.listen(made, "handle_error", _leave_a_stand_in)
+    return made
+
+
+def _arguments(url: URL) -> dict[str, Any]:
+    options = " ".join(f"-c {name}={value}" for name, value in {**_SETTINGS, **LIMITS}.items())
+    theirs = url.query.get("options", "")
+    asked = url.query.get("prepare_threshold")
+    ours: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in url.query}
+    ours["options"] = f"{options} {theirs if isinstance(theirs, str) else ' '.join(theirs)}".strip()
+    if isinstance(asked, str):
+        ours["prepare_threshold"] = int(asked) if asked.isdecimal() else None
+    return ours
+
+
+def _leave_a_stand_in(context: ExceptionContext) -> None:
+    """After a fail-over the former primary may live on, and take no writes: its connections are as good as dead."""
+    if isinstance(context.original_exception, ReadOnlySqlTransaction):
+        context.is_disconnect = True
+
+
+def is_waiting_in_vain(error: BaseException | None) -> bool:
+    """Whether a statement was given up because somebody else held a lock for too long."""
+    return isinstance(error, Error) and error.sqlstate == "55P03"
