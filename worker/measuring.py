@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from worker.errors import ConfigurationError
+from worker.health import look, told
 from worker.meter import UNMETERED, Meter
-from worker.settings import Listening
+from worker.settings import Listening, Places
 from worker.wiring import House
 
 if TYPE_CHECKING:
@@ -48,12 +49,18 @@ class Measuring:
         wanted = home.settings.metrics
         if wanted is None or self._counting is None:
             return
-        from worker.metrics import Server, Stored, metrics_page  # noqa: PLC0415  # as above
+        from worker.metrics import Server, Stored, health_page, metrics_page  # noqa: PLC0415  # as above
 
         configured = home.settings.sources, home.settings.endpoints
-        self._counting.registry.register(Stored(home.database, *configured, home.clock))
+        stored = Stored(home.database, *configured, home.clock)
+        self._counting.registry.register(stored)
+        places = Places(home.settings.database, home.settings.broker)
+        pages = {
+            "/metrics": metrics_page(self._counting.registry, stored.look),
+            "/healthz": health_page(lambda: told(look(places, home.clock))),
+        }
         try:
-            self._server = Server(wanted, {"/metrics": metrics_page(self._counting.registry)})
+            self._server = Server(wanted, pages)
         except OSError as error:
             why = f"metrics: can't listen on {wanted}: {error.strerror or error}"
             raise (AddressTaken if error.errno == errno.EADDRINUSE else ConfigurationError)([why]) from None

@@ -1,5 +1,1 @@
-"""The commands: parse, call one function, print (INTERFACE, section 3)."""
-
-from worker.cli.main import main
-
-__all__ = ["main"]
+"""The commands: parse, call one function, print (INTERFACE, section 3). `worker.cli.__main__` is where they begin."""

@@ -10,9 +10,22 @@ from typing import Annotated
 import typer
 
 from worker import __version__, logs, operations, wiring
-from worker.cli import backfill, endpoints, inspection, keys, notifications, rejected, replay, sources
+from worker.cli import (
+    backfill,
+    endpoints,
+    health,
+    inspection,
+    keys,
+    metrics,
+    notifications,
+    processes,
+    rejected,
+    replay,
+    sources,
+)
 from worker.cli.output import ESCAPED, complain, print_json, print_rows, say
 from worker.cli.scope import COULD_NOT_RUN, FOUND_FAILURE, AsJson, house, settings
+from worker.cli.words import Config, config_first, use
 from worker.errors import ConfigurationError, TocsinError
 from worker.report import needs_a_person
 from worker.settings import template
@@ -31,6 +44,10 @@ application.add_typer(rejected.commands, name="rejected")
 application.add_typer(notifications.commands, name="notifications")
 application.add_typer(notifications.delivery_commands, name="deliveries")
 application.command("redeliver")(notifications.redeliver)
+application.command("worker")(processes.worker)
+application.command("beat")(processes.beat)
+application.command("metrics")(metrics.metrics)
+application.command("health")(health.health)
 application.command("poll")(sources.poll)
 application.command("backfill")(backfill.backfill)
 application.command("replay")(replay.replay)
@@ -60,17 +77,6 @@ def main() -> None:
         sys.exit(COULD_NOT_RUN)
 
 
-def config_first(words: list[str]) -> list[str]:
-    """The command line with `--config FILE` at its beginning, wherever it stood: people write it at either end."""
-    ours = words[: words.index("--")] if "--" in words else words
-    for at, word in enumerate(ours):
-        if word.startswith("--config="):
-            return [word, *words[:at], *words[at + 1 :]]
-        if word == "--config" and at + 1 < len(ours):
-            return [word, words[at + 1], *words[:at], *words[at + 2 :]]
-    return words
-
-
 def _version(wanted: bool) -> None:  # typer calls it so
     if wanted:
         say(f"tocsin {__version__}")
@@ -79,15 +85,12 @@ def _version(wanted: bool) -> None:  # typer calls it so
 
 @application.callback()
 def _everywhere(
-    config: Annotated[
-        Path | None, typer.Option(help="The configuration; else TOCSIN_CONFIG's, else ./tocsin.toml.", metavar="FILE")
-    ] = None,
+    config: Config = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    if config is not None:
-        os.environ["TOCSIN_CONFIG"] = str(config.absolute())  # so that processes of ours read the same one
+    use(config)
     level = os.environ.get("TOCSIN_LOG_LEVEL") or "info"
     if level.lower() not in _LEVELS:
         raise ConfigurationError([f"TOCSIN_LOG_LEVEL: write {', '.join(_LEVELS)}"])
@@ -109,10 +112,11 @@ def migrate() -> None:
     """Bring the database to this version's schema."""
     database = Database(settings().database)
     try:
-        changed = schema.migrate(database)
+        changed = schema.migrate(database, complain)
+        now = schema.current(database)
     finally:
         database.close()
-    say(f"the schema is now {schema.HEAD}" if changed else f"the schema was {schema.HEAD} already")
+    say(f"the schema is now {now}" if changed else f"the schema was {now} already")
 
 
 @application.command()
@@ -149,7 +153,7 @@ def prune() -> None:
     """Apply the configured retention: delete what is closed, delivered and old."""
     with house() as home:
         pruned = operations.prune(home)
-    say(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in pruned.items()) + " pruned")
+    say(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in pruned.counts.items()) + " pruned")
 
 
 @application.command()

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from worker import wiring
+from worker.cli import words
 from worker.cli.output import complain
 from worker.errors import ConfigurationError
 from worker.settings import Settings
 from worker.wiring import House
 
-COULD_NOT_RUN, FOUND_FAILURE = 2, 1
+COULD_NOT_RUN, FOUND_FAILURE = words.COULD_NOT_RUN, words.FOUND_FAILURE
 LARGEST = 2**63 - 1
 """The largest number that a database takes."""
 

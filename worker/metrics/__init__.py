@@ -6,6 +6,6 @@ Only the processes of a configuration with `metrics` import this: it costs memor
 from worker.metrics.counting import Counting
 from worker.metrics.folder import shared_folder
 from worker.metrics.reading import Stored
-from worker.metrics.serving import Server, metrics_page
+from worker.metrics.serving import Server, health_page, metrics_page
 
-__all__ = ["Counting", "Server", "Stored", "metrics_page", "shared_folder"]
+__all__ = ["Counting", "Server", "Stored", "health_page", "metrics_page", "shared_folder"]

@@ -20,11 +20,21 @@ def shared_folder(within: Path | None = None) -> Path:
     parent = within or Path(tempfile.gettempdir())
     for left in parent.glob(f"{_PREFIX}*"):
         _remove_if_left(left)
+    while not (folder := _made(parent)):
+        pass
+    atexit.register(_remove, folder, os.getpid())
+    return folder
+
+
+def _made(parent: Path) -> Path | None:
+    """A folder that is locked; None where another process took it for one that was left, before it was."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     held = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(held, fcntl.LOCK_EX)
-    atexit.register(_remove, folder, os.getpid())
-    return folder
+    if os.fstat(held).st_nlink:
+        return folder
+    os.close(held)
+    return None
 
 
 def _remove_if_left(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Event, Lock, Thread
 from time import monotonic
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -11,15 +11,28 @@ from prometheus_client.registry import Collector
 from worker import __version__
 from worker.store import gauges
 from worker.store.gauges import EndpointGauge, Gauges, SourceGauge
+from worker.store.heartbeats import PRUNED, SWEEP, TICK
 from worker.store.session import Database
 
 _KEPT_FOR_S = 5.0
 _OF_THE_TIME = 20
 """A look that took long is kept for so many times that: however many ask, looking takes a twentieth of the time."""
 
+_PATIENCE_S = 4.0
+"""How long a look may take before the database is said to be down. Prometheus gives a whole scrape 10 s."""
+
+_AGAIN_AND_AGAIN = {
+    SWEEP: ("tocsin_last_sweep_seconds", "How long ago deliveries were last looked for, by any worker."),
+    TICK: ("tocsin_last_tick_seconds", "How long ago sources that are due were last looked for, by any worker."),
+    PRUNED: ("tocsin_last_prune_seconds", "How long ago pruning last came to its end."),
+}
+
 
 class Stored(Collector):
-    """A collector of what the database says of these sources and endpoints, kept for a few seconds."""
+    """A collector of what the database says of these sources and endpoints, kept for a few seconds.
+
+    It tells what the last `look` found: a database that does not answer keeps nobody waiting who only collects.
+    """
 
     def __init__(
         self,
@@ -32,9 +45,28 @@ class Stored(Collector):
         self._database = database
         self._sources, self._endpoints = frozenset(sources), frozenset(endpoints)
         self._clock, self._timer = clock, timer
-        self._one_look = Lock()
+        self.patience_s = _PATIENCE_S
+        self._lock = Lock()
+        self._looking: Event | None = None
         self._last: Gauges | None = None
         self._until = float("-inf")
+
+    def look(self) -> None:
+        """Look at the database, unless somebody just did, and wait for that; but not for long.
+
+        One look at a time, however many ask. One that takes too long finds nothing, until it ends after all.
+        """
+        with self._lock:
+            if self._looking is None and self._timer() < self._until:
+                return
+            if self._looking is None:
+                self._looking = Event()
+                Thread(target=self._look, args=(self._looking,), name="metrics-look", daemon=True).start()
+            looking = self._looking
+        if not looking.wait(self.patience_s):
+            with self._lock:
+                if self._looking is looking:
+                    self._last = None
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: to find out, a registry would look at the database before anybody asks."""
@@ -42,23 +74,26 @@ class Stored(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What is known now. Where the database can't be read, that, and no figures that were true once."""
-        with self._one_look:
-            found = self._look()
-        now = self._clock()
+        found, now = self._last, self._clock()
         yield _family("tocsin_info", "The version.", "version", [(__version__, 1)])
         yield _family("tocsin_database_up", "Whether the database could be read.", "", [("", found is not None)])
         if found:
+            for name, (metric, text) in _AGAIN_AND_AGAIN.items():
+                if name in found.last:
+                    yield _family(metric, text, "", [("", _since(found.last[name], now))])
             yield from _sources([one for one in found.sources if one.name in self._sources], now)
             yield from _endpoints([one for one in found.endpoints if one.name in self._endpoints], now)
 
-    def _look(self) -> Gauges | None:
-        began = self._timer()
-        if began < self._until:
-            return self._last
-        self._last = gauges.look(self._database)
-        ended = self._timer()
-        self._until = ended + max(_KEPT_FOR_S, _OF_THE_TIME * (ended - began))
-        return self._last
+    def _look(self, ended: Event) -> None:
+        began, found = self._timer(), None
+        try:
+            found = gauges.look(self._database)
+        finally:
+            took = self._timer() - began
+            with self._lock:
+                self._last, self._looking = found, None
+                self._until = began + took + max(_KEPT_FOR_S, _OF_THE_TIME * min(took, self.patience_s))
+            ended.set()
 
 
 def _sources(rows: Collection[SourceGauge], now: datetime) -> Iterator[Metric]:
@@ -72,6 +107,8 @@ def _sources(rows: Collection[SourceGauge], now: datetime) -> Iterator[Metric]:
     yield _family("tocsin_source_failures", "Polls that failed in a row.", "source", failures)
     paused = [(row.name, row.paused) for row in rows]
     yield _family("tocsin_source_paused", "Whether it waits for a person.", "source", paused)
+    rejected = [(row.name, row.rejected) for row in rows]
+    yield _family("tocsin_source_rejected", "Items that could not be normalised, kept raw.", "source", rejected)
 
 
 def _endpoints(rows: Collection[EndpointGauge], now: datetime) -> Iterator[Metric]:
@@ -83,6 +120,8 @@ def _endpoints(rows: Collection[EndpointGauge], now: datetime) -> Iterator[Metri
         "endpoint",
         [(row.name, _since(row.oldest_pending_at, now)) for row in rows],
     )
+    exhausted = [(row.name, row.exhausted) for row in rows]
+    yield _family("tocsin_endpoint_exhausted", "Deliveries that were given up.", "endpoint", exhausted)
     failures = [(row.name, row.failures) for row in rows]
     yield _family("tocsin_endpoint_failures", "Attempts that failed in a row.", "endpoint", failures)
     yield _family(

@@ -1,7 +1,8 @@
-"""`GET /metrics`, on the configured address and nowhere else.
+"""`GET /metrics` and `GET /healthz`, on the configured address and nowhere else.
 
-A worker's pool forks while this thread lives, and a child must not inherit a lock that the thread held: a fork waits
-until no answer is being made.
+A worker's pool forks while this thread lives, and a child must not inherit a lock of the counters that the thread held:
+a fork waits until none is being read. That takes no longer than it takes to write them down. Whatever may wait for
+others, as a look at the database, is done before.
 """
 
 import os
@@ -12,25 +13,32 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from ipaddress import IPv6Address, ip_address
 from socketserver import ThreadingTCPServer
-from threading import Lock, Thread
+from threading import BoundedSemaphore, Lock, Thread
+from time import monotonic
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
+import orjson
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from worker.settings import Listening
 
-_AT_WORK = Lock()
-os.register_at_fork(before=_AT_WORK.acquire, after_in_parent=_AT_WORK.release, after_in_child=_AT_WORK.release)
+_HEALTH_KEPT_FOR_S = 1.0
+_AT_ONCE = 4
+"""Requests for one page that are answered at the same time; further ones wait, but not for long."""
+_WAIT_S = 6.0
+_READING = Lock()
+os.register_at_fork(before=_READING.acquire, after_in_parent=_READING.release, after_in_child=_READING.release)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A page: its type, and its bytes."""
+    """A page: its type, its bytes, and how it went."""
 
     content_type: str
     body: bytes
+    status: HTTPStatus = HTTPStatus.OK
 
 
 Page = Callable[[str], Answer]
@@ -64,12 +72,33 @@ class Server:
         self._thread.join()
 
 
-def metrics_page(registry: CollectorRegistry) -> Page:
-    """All that the registry has, in the form that the client asks for."""
+def metrics_page(registry: CollectorRegistry, look: Callable[[], None] | None = None) -> Page:
+    """All that the registry has, in the form that the client asks for. `look`: what is done before, and may wait."""
 
     def page(accept: str) -> Answer:
         encoder, content_type = choose_encoder(accept)
-        return Answer(content_type, encoder(registry))
+        if look:
+            look()
+        with _READING:
+            return Answer(content_type, encoder(registry))
+
+    return page
+
+
+def health_page(told: Callable[[], Mapping[str, Any]]) -> Page:
+    """What is told, as JSON: 200 where its `status` is `ok`, else 503. The same to all who ask within a second."""
+    kept: list[tuple[float, Answer]] = []
+    one_look = Lock()
+
+    def page(_accept: str) -> Answer:
+        with one_look:
+            if kept and monotonic() - kept[0][0] < _HEALTH_KEPT_FOR_S:
+                return kept[0][1]
+            found = told()
+            status = HTTPStatus.OK if found["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+            answer = Answer("application/json", orjson.dumps(found), status)
+            kept[:] = [(monotonic(), answer)]
+            return answer
 
     return page
 
@@ -82,6 +111,7 @@ class _Listener(ThreadingTCPServer):
     def __init__(self, family: socket.AddressFamily, address: tuple[str, int], pages: Mapping[str, Page]) -> None:
         self.address_family = family
         self.pages = pages
+        self.places = {path: BoundedSemaphore(_AT_ONCE) for path in pages}
         super().__init__(address, _Request)
 
     def handle_error(self, *_: Any) -> None:
@@ -94,13 +124,18 @@ class _Request(BaseHTTPRequestHandler):
     timeout: ClassVar[float] = 10.0
 
     def do_GET(self) -> None:
-        page = self.server.pages.get(urlsplit(self.path).path)
-        if page is None:
+        path = urlsplit(self.path).path
+        if path not in self.server.pages:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        with _AT_WORK:
-            answer = page(self.headers.get("Accept", ""))
-        self.send_response(HTTPStatus.OK)
+        if not self.server.places[path].acquire(timeout=_WAIT_S):
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+            return
+        try:
+            answer = self.server.pages[path](self.headers.get("Accept", ""))
+        finally:
+            self.server.places[path].release()
+        self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()

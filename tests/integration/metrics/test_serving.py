@@ -1,19 +1,24 @@
 """Answers over a real socket."""
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from tests.integration.metrics.scraped import get, scrape
-from worker.metrics import Server, metrics_page, shared_folder
-from worker.metrics.serving import Answer
+from worker.metrics import Server, folder, health_page, metrics_page, shared_folder
+from worker.metrics.serving import Answer, Page
 from worker.settings import Listening
 
 
@@ -79,32 +84,100 @@ def test_a_client_that_goes_away_disturbs_nobody(server: Server) -> None:
     assert get(server.port, "/metrics")[0] == 200
 
 
-def test_a_fork_waits_until_no_answer_is_being_made() -> None:
-    making, may_end, forked = Event(), Event(), Event()
+class Held(Collector):
+    """What takes as long as it is told to, as a look before or as a collector."""
 
-    def page(_: str) -> Answer:
-        making.set()
-        may_end.wait(10)
-        return Answer("text/plain", b"")
+    def __init__(self) -> None:
+        self.begun, self.may_end = Event(), Event()
 
-    def fork() -> None:
-        child = os.fork()
-        if child == 0:
-            os._exit(0)
-        os.waitpid(child, 0)
-        forked.set()
+    def look(self) -> None:
+        self.begun.set()
+        assert self.may_end.wait(10)
 
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        self.look()
+        return iter(())
+
+
+def fork(forked: Event) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    forked.set()
+
+
+@contextmanager
+def asked(page: Page) -> Iterator[Server]:
+    """While somebody waits for it."""
     with Server(Listening("127.0.0.1", free_port()), {"/metrics": page}) as opened:
         asking = Thread(target=get, args=(opened.port, "/metrics"))
         asking.start()
-        assert making.wait(10)
-        forking = Thread(target=fork)
+        yield opened
+        asking.join()
+
+
+def test_a_fork_waits_until_no_counter_is_being_read() -> None:
+    registry, held, forked = CollectorRegistry(), Held(), Event()
+    registry.register(held)
+    with asked(metrics_page(registry)):
+        assert held.begun.wait(10)
+        forking = Thread(target=fork, args=(forked,))
         forking.start()
         assert not forked.wait(0.2)
-        may_end.set()
+        held.may_end.set()
         assert forked.wait(10)
-        asking.join()
         forking.join()
+
+
+def test_a_fork_does_not_wait_for_what_metrics_wait_for() -> None:
+    held, forked = Held(), Event()
+    with asked(metrics_page(CollectorRegistry(), held.look)):
+        assert held.begun.wait(10)
+        fork(forked)
+        held.may_end.set()
+        assert forked.is_set()
+
+
+def test_a_page_is_made_for_four_at_once_and_the_fifth_waits_for_his_turn() -> None:
+    begun, turns, may_end = Semaphore(0), Semaphore(0), Event()
+
+    def look() -> None:
+        begun.release()
+        assert may_end.wait(10)
+        turns.release()
+
+    page = metrics_page(CollectorRegistry(), look)
+    with Server(Listening("127.0.0.1", free_port()), {"/metrics": page}) as opened:
+        asking = [Thread(target=scrape, args=(opened.port,)) for _ in range(5)]
+        for each in asking:
+            each.start()
+        assert all(begun.acquire(timeout=10) for _ in range(4))
+        assert not begun.acquire(timeout=0.2)
+        may_end.set()
+        for each in asking:
+            each.join()
+        assert all(turns.acquire(timeout=10) for _ in range(5))
+
+
+def test_all_who_ask_for_health_at_once_get_one_look() -> None:
+    looks: list[int] = []
+
+    def told() -> dict[str, str]:
+        looks.append(1)
+        Event().wait(0.1)
+        return {"status": "ok"}
+
+    with Server(Listening("127.0.0.1", free_port()), {"/healthz": health_page(told)}) as opened:
+        asking = [Thread(target=get, args=(opened.port, "/healthz")) for _ in range(4)]
+        for each in asking:
+            each.start()
+        for each in asking:
+            each.join()
+    assert looks == [1]
 
 
 def test_a_shared_folder_goes_with_its_process_and_one_left_by_a_killed_process_with_the_next(tmp_path: Path) -> None:
@@ -119,3 +192,20 @@ def test_a_shared_folder_goes_with_its_process_and_one_left_by_a_killed_process_
     in_use = shared_folder(tmp_path)
     assert shared_folder(tmp_path) != in_use
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_another_starter_removes_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[Path] = []
+
+    def flock(held: int, how: int) -> None:
+        if how == fcntl.LOCK_EX and not others:
+            others.append(tmp_path)  # from here on, the other one's own call goes through
+            others.append(shared_folder(tmp_path))
+        fcntl.flock(held, how)
+
+    between = SimpleNamespace(flock=flock, LOCK_EX=fcntl.LOCK_EX, LOCK_NB=fcntl.LOCK_NB)
+    monkeypatch.setattr(folder, "fcntl", between)
+    mine = shared_folder(tmp_path)
+    assert {mine, others[1]} == set(tmp_path.iterdir())

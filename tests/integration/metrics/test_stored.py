@@ -11,8 +11,10 @@ from tests.fakes import AT, FakeClock, item
 from tests.integration.metrics.scraped import samples
 from tests.integration.store.desk import Desk, statements
 from worker.metrics import Stored
+from worker.notification import RejectedItem
+from worker.store import heartbeats, rejected
 from worker.store.session import Database
-from worker.store.tables import EndpointRow, Source
+from worker.store.tables import Delivery, EndpointRow, Message, Source
 
 
 class Timer:
@@ -27,6 +29,7 @@ class Timer:
 
 
 def read(collector: Stored) -> dict[tuple[str, ...], float]:
+    collector.look()
     registry = CollectorRegistry()
     registry.register(collector)
     return samples(generate_latest(registry).decode())
@@ -80,6 +83,27 @@ def test_a_sources_lag_runs_from_what_is_covered_or_from_its_beginning(
     found = read(stored)
     names = ["lag_seconds", "failures", "paused"]
     assert [found[f"tocsin_source_{name}", "books"] for name in names] == [10, 2, 1]
+
+
+def test_what_was_given_up_and_what_was_rejected_is_counted(desk: Desk, stored: Stored) -> None:
+    desk.store(item("1"), item("2"))
+    desk.change(Delivery, {"status": "exhausted"}, message_id=desk.rows(Message)[0].id)
+    with desk.database.transaction() as session:
+        rejected.keep(session, desk.source_row().id or 0, [RejectedItem({"id": None}, "no id")], AT)
+    found = read(stored)
+    assert (found["tocsin_endpoint_exhausted", "erp"], found["tocsin_endpoint_pending", "erp"]) == (1, 1)
+    assert found["tocsin_source_rejected", "books"] == 1
+
+
+@pytest.mark.parametrize(("name", "metric"), [("sweep", "sweep"), ("tick", "tick"), ("pruned", "prune")])
+def test_the_last_sweep_tick_and_prune_are_told_once_there_was_one(
+    desk: Desk, clock: FakeClock, stored: Stored, timer: Timer, name: str, metric: str
+) -> None:
+    assert (f"tocsin_last_{metric}_seconds",) not in read(stored)
+    heartbeats.Pulse(desk.database, name).beat(AT)
+    timer.at += 6
+    clock.turn(seconds=90)
+    assert read(stored)[f"tocsin_last_{metric}_seconds",] == 90
 
 
 def test_what_is_no_longer_configured_is_no_series(desk: Desk, stored: Stored) -> None:

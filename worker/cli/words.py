@@ -1,0 +1,39 @@
+"""What the words of a command line mean before any command is loaded."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+COULD_NOT_RUN, FOUND_FAILURE = 2, 1
+
+Config = Annotated[
+    Path | None, typer.Option(help="The configuration; else TOCSIN_CONFIG's, else ./tocsin.toml.", metavar="FILE")
+]
+
+
+def use(config: Path | None) -> None:
+    """Read that configuration, in this process and in those that it starts."""
+    if config is not None:
+        os.environ["TOCSIN_CONFIG"] = str(config.absolute())
+
+
+def config_first(words: list[str]) -> list[str]:
+    """The command line with `--config FILE` at its beginning, wherever it stood: people write it at either end."""
+    ours = words[: words.index("--")] if "--" in words else words
+    for at, word in enumerate(ours):
+        if word.startswith("--config="):
+            return [word, *words[:at], *words[at + 1 :]]
+        if word == "--config" and at + 1 < len(ours):
+            return [word, words[at + 1], *words[:at], *words[at + 2 :]]
+    return words
+
+
+def command(words: Sequence[str]) -> str | None:
+    """The first word that is neither an option nor the configuration's path."""
+    ours = config_first(list(words))
+    if ours and ours[0] == "--config":
+        ours = ours[2:]
+    return next((word for word in ours if not word.startswith("-")), None)
