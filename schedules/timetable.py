@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.schedules import crontab, schedule
+from celery.schedules import schedule
 
 _EVERY_SECOND = timedelta(seconds=1)
-_ONE_HOUR_S = 3600
+_NONE, _FIVE_SECONDS = "", timedelta(seconds=5)
+"""Without any source it is looked for those that are due too, for `tocsin health` asks whether somebody does."""
+_ONE_HOUR = timedelta(hours=1)
 
 
 def timetable(ticks: Mapping[str, timedelta]) -> dict[str, dict[str, Any]]:
@@ -19,14 +21,11 @@ def timetable(ticks: Mapping[str, timedelta]) -> dict[str, dict[str, Any]]:
 
     Each entry expires, so that ticks don't pile up while the workers are away.
     """
-    polls = {f"poll {provider}": _tick("poll.tick", "poll", every, provider) for provider, every in ticks.items()}
+    looks = ticks or {_NONE: _FIVE_SECONDS}
+    polls = {f"poll {provider}": _tick("poll.tick", "poll", every, provider) for provider, every in looks.items()}
     return polls | {
         "deliver": _tick("deliver.sweep", "deliver", _EVERY_SECOND),
-        "prune daily": {
-            "task": "retention.prune",
-            "schedule": crontab(hour="3", minute="17"),
-            "options": {"queue": "poll", "expires": _ONE_HOUR_S},
-        },
+        "prune": _tick("retention.prune", "poll", _ONE_HOUR),
     }
 
 

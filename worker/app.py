@@ -2,13 +2,14 @@
 
 celery -A worker.app worker
 
-What each setting is for stands in the specification's CELERY.md, section 2. The configuration is read when Celery
-first asks for the broker's address, not when this module is imported.
+What Celery is told stands in worker/broker/settings.py. The configuration is read when Celery first asks for the
+broker's address, not when this module is imported.
 """
 
 import os
 import sys
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -17,65 +18,34 @@ import structlog
 from billiard import current_process
 from celery import Celery, signals
 from celery.apps.worker import Worker
-from kombu import Queue
 
 from worker import logs, terms, wiring
+from worker.broker.ending import end_within
+from worker.broker.guarded import guard_channels
+from worker.broker.settings import SETTINGS, broker_settings
+from worker.broker.stuck import Stuck
+from worker.broker.told import ToldToEnd
+from worker.broker.watching import Watchdog
 from worker.errors import ConfigurationError
 from worker.measuring import AddressTaken, Measuring
 from worker.settings import Settings
+from worker.store.session import TROUBLE, reason
 from worker.wiring import House
 
-POLL, DELIVER = "poll", "deliver"
-_TASK_TIME_LIMIT = timedelta(minutes=9)
-_VISIBILITY_TIMEOUT = timedelta(minutes=10)
 _log = structlog.get_logger("app")
 
 measuring = Measuring()
 """This process's metrics, and those of the children that it forks."""
 
+_told_to_end = ToldToEnd()
+_TO_RECORD = timedelta(seconds=3)
+"""What a worker has left, once a receiver's time is over: its children record what came of it one after another."""
+
 app = Celery("tocsin", include=["worker.tasks"])
-app.conf.update(
-    accept_content=["json"],
-    task_serializer="json",
-    enable_utc=True,
-    timezone="UTC",
-    task_ignore_result=True,
-    task_store_errors_even_if_ignored=False,
-    task_queues=[Queue(POLL), Queue(DELIVER)],
-    task_default_queue=POLL,
-    task_create_missing_queues=False,
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    task_time_limit=_TASK_TIME_LIMIT.total_seconds(),
-    task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.1},
-    worker_prefetch_multiplier=1,
-    worker_hijack_root_logger=False,
-    worker_soft_shutdown_timeout=20,
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-    broker_pool_acquire_timeout=10,
-    beat_scheduler="schedules.scheduler:Scheduler",
-    beat_max_loop_interval=1,
-)
-
-
-def broker_settings(broker: str) -> dict[str, Any]:
-    """What depends on the broker: its address, and Redis's own options."""
-    if broker.startswith("memory:"):
-        return {"broker_url": "memory://localhost/"}
-    return {
-        "broker_url": broker,
-        "broker_transport_options": {
-            "visibility_timeout": _VISIBILITY_TIMEOUT.total_seconds(),
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "global_keyprefix": "tocsin:",
-            "socket_timeout": 10,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-        },
-    }
+app.conf.update(SETTINGS)
+app.steps["consumer"].add(Stuck)
+app.steps["worker"].add(Watchdog)
+guard_channels()
 
 
 def from_configuration() -> dict[str, Any]:
@@ -102,7 +72,9 @@ def ticks() -> dict[str, timedelta]:
 @cache
 def house() -> House:
     """This process's house, opened when the first task needs it."""
-    return wiring.open_house(_settings(), meter=measuring.meter)
+    opened = wiring.open_house(_settings(), meter=measuring.meter)
+    opened.stopping = _told_to_end
+    return opened
 
 
 @signals.setup_logging.connect
@@ -157,6 +129,8 @@ def _opened(*, to_sign: bool = False) -> None:
             home.signing.require()
     except ConfigurationError as error:
         _refuse(str(error))
+    except TROUBLE as error:
+        _refuse(f"database: it can't be used: {reason(error)}")
 
 
 def _refuse(why: str) -> None:
@@ -174,6 +148,13 @@ def _leave_the_parents_house(**_: object) -> None:
 
 @signals.worker_shutting_down.connect
 def _begin_nothing_new(**_: object) -> None:
-    """What is open finishes or is put back; what is due stays due."""
-    if house.cache_info().currsize:
-        house().stopping.set()
+    """What is open finishes or is put back, in the children too, and in time; what is due stays due."""
+    if not _told_to_end.is_set():
+        end_within(terms.longest_timeout(house().settings) + _TO_RECORD, put_back)
+    _told_to_end.set()
+
+
+def put_back() -> None:
+    """What this process still polls another may begin anew; where it can't be said, its lease ends by itself."""
+    with suppress(*TROUBLE):
+        house().put_back()

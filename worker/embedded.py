@@ -4,7 +4,6 @@ A stop is asked for by SIGTERM or SIGINT: nothing new is begun, what is open fin
 what has not finished by then is put back, and the process ends.
 """
 
-import os
 import signal
 import threading
 from datetime import timedelta
@@ -13,10 +12,12 @@ import structlog
 from celery import bootsteps
 from celery.beat import EmbeddedService
 from celery.platforms import EX_FAILURE, EX_OK
-from celery.schedules import crontab
 from celery.worker import WorkController, state
 
-from worker.app import app, broker_settings, house, measuring
+from worker import terms
+from worker.app import app, house, measuring, put_back
+from worker.broker.ending import end_within
+from worker.broker.settings import broker_settings
 from worker.errors import ConfigurationError
 from worker.wiring import House, read_settings
 
@@ -44,8 +45,7 @@ class Beat(bootsteps.StartStopStep):  # type: ignore[misc]
         super().start(worker)
         worker.beat_watch.start()
         for entry in app.conf.beat_schedule.values():
-            if not isinstance(entry["schedule"], crontab):
-                app.send_task(entry["task"], entry["args"], **entry["options"])
+            app.send_task(entry["task"], entry["args"], **entry["options"])
 
 
 def run() -> int:
@@ -97,17 +97,7 @@ def _stop() -> None:
     if not house().stopping.is_set():
         house().stopping.set()
         state.should_stop = EX_OK
-        threading.Thread(target=_end_at_deadline, name="deadline", daemon=True).start()
-
-
-def _end_at_deadline() -> None:
-    """Requests are bounded by their timeout; a poll may wait longer for its provider, and is put back instead."""
-    home = house()
-    timeouts = [endpoint.timeout for endpoint in home.settings.endpoints.values()]
-    threading.Event().wait((max(timeouts, default=home.settings.delivery.timeout) + _TO_RECORD).total_seconds())
-    home.put_back()
-    _log.warning("run.put_back", why="a poll had not ended by the deadline")
-    os._exit(EX_OK)
+        end_within(terms.longest_timeout(house().settings) + _TO_RECORD, put_back)
 
 
 def _watch(beat: threading.Thread, worker: WorkController) -> None:

@@ -32,7 +32,7 @@ _MENDS: tuple[tuple[type[ProviderError], str], ...] = (
 _PORTS = {"http": 80, "https": 443}
 _CLOSE_ENOUGH = timedelta(seconds=2)
 _PAGES_TO_BE_SURE = 2
-_CURRENT = f"schema {schema.HEAD}"
+_IS_YET_TO_BE_MADE = "`tocsin run` makes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def check_all(home: House) -> Iterator[Finding]:
     """The database, the stored secrets, each source, each endpoint."""
     database = check_database(home)
     yield database
-    if database.text == _CURRENT:
+    if database.good and not database.text.endswith(_IS_YET_TO_BE_MADE):
         yield from check_secrets(home)
     yield from check_sources(home)
     yield from check_endpoints(home)
@@ -95,13 +95,14 @@ def check_all(home: House) -> Iterator[Finding]:
 def check_database(home: House) -> Finding:
     """Can it be reached, and is its schema this version's?"""
     try:
-        found = None if _is_yet_to_be_made(home.settings.database) else schema.current(home.database)
+        found = None if _is_yet_to_be_made(home.settings.database) else schema.found(home.database)
     except ConfigurationError as error:
         return Finding("database", good=False, text=str(error))
-    if found == schema.HEAD:
-        return Finding("database", good=True, text=_CURRENT)
-    mend = "`tocsin run` makes it" if schema.migrates_itself(home.database) else "run `tocsin migrate`"
-    return Finding("database", good=schema.migrates_itself(home.database), text=f"schema {found or 'none yet'}; {mend}")
+    if found and found.version >= schema.HEAD:
+        return Finding("database", good=not found.problem(), text=found.problem() or f"schema {found.version}")
+    mend = _IS_YET_TO_BE_MADE if schema.migrates_itself(home.database) else "run `tocsin migrate`"
+    there = found.version if found else "none yet"
+    return Finding("database", good=schema.migrates_itself(home.database), text=f"schema {there}; {mend}")
 
 
 def check_secrets(home: House) -> Iterator[Finding]:

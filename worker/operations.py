@@ -1,9 +1,10 @@
 """What an operator may ask of a house, beside what it does by itself: how it fares, a test, another try, pruning."""
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from worker.past import Past
 from worker.progress import PollSummary
 from worker.providers import build
 from worker.revision import MessageType
-from worker.store import conditions, endpoints, fates, forms, rejected, retention, shown, sources, waits
+from worker.store import conditions, endpoints, fates, forms, heartbeats, rejected, retention, shown, sources, waits
 from worker.store.shown import Filter
 from worker.store.sources import Lease
 from worker.webhooks.sender import Sender
@@ -29,6 +30,12 @@ from worker.wiring import House
 
 _WAIT = timedelta(milliseconds=100)
 _A_DAY, _AN_HOUR = timedelta(days=1), timedelta(hours=1)
+_ONCE_A_DAY = timedelta(hours=23)
+"""Looked at once an hour, so that it comes at about the same hour every day."""
+_ANOTHERS = timedelta(minutes=10)
+"""For so long whoever began to prune is believed to be at it; then he was killed, or met trouble."""
+_REST_S = 0.02
+"""Between two batches of pruning: then others get their turn to write on SQLite, and PostgreSQL's replicas follow."""
 _AT_ONCE = 100
 """Rejected items in one commit: others wait for it, and it ends well before the lease does."""
 
@@ -68,10 +75,40 @@ def explained(home: House, delivery: dict[str, Any]) -> dict[str, Any]:
     return delivery | {"reason": "endpoint is not configured"} if gone else delivery
 
 
-def prune(home: House) -> dict[str, int]:
-    """Apply [retention]; how many of each went."""
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many of each went, and whether that was all."""
+
+    counts: Mapping[str, int]
+    finished: bool
+
+
+def may_prune(home: House, *, goes_on: bool) -> bool:
+    """Whether pruning is due, and nobody else is at it: from here on we are. `goes_on`: with what we began before."""
+    now = home.clock()
+    with home.database.reading() as session:
+        last = heartbeats.last(session, heartbeats.PRUNED)
+    if not goes_on and last and abs(now - last) < _ONCE_A_DAY:
+        return False
+    with home.database.transaction() as session:
+        return heartbeats.claim(session, heartbeats.PRUNING, now, now if goes_on else now - _ANOTHERS)
+
+
+def prune(home: House, go_on_for: timedelta | None = None) -> Pruned:
+    """Apply [retention], a batch after another with a rest between them, until all is gone, or the process is to end.
+
+    `go_on_for`: or after so long, when at least something is gone; whoever is next goes on.
+    """
     now, keep = home.clock(), home.settings.retention
-    return retention.prune(home.database, now - keep.notifications, now - keep.attempts)
+    counts: Counter[str] = Counter()
+    for what, rows in retention.prune(home.database, now - keep.notifications, now - keep.attempts):
+        counts.update({what: rows})
+        too_long = rows and go_on_for is not None and home.clock() - now >= go_on_for
+        if home.stopping.wait(_REST_S if rows else 0) or too_long:
+            return Pruned(counts, finished=False)
+    with home.database.transaction() as session:
+        heartbeats.record(session, heartbeats.PRUNED, home.clock())
+    return Pruned(counts, finished=True)
 
 
 def disable_endpoint(home: House, name: str) -> bool:

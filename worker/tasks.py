@@ -1,31 +1,39 @@
 """The Celery tasks: wake-ups that carry ids. Each may run twice, late, never, or beside itself (DESIGN, rule 4)."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 from kombu.exceptions import OperationalError
 
 from worker import operations
-from worker.app import DELIVER, POLL, app, house
+from worker.app import app, house
+from worker.broker.room import has_room
+from worker.broker.settings import DELIVER, POLL
 from worker.errors import LeaseLost, ProviderError
+from worker.outage import Outage
 
 TICK, POLL_SOURCE, SWEEP, PRUNE = "poll.tick", "poll.source", "deliver.sweep", "retention.prune"
 _TICK_EXPIRES_S = 2
 _POLL_EXPIRES_S = 10
+_TO_GO_ON_S = 600
+_PRUNE_FOR = timedelta(minutes=3)
 _log = structlog.get_logger("tasks")
+_outage = Outage()
 
 
 @app.task(name=TICK, queue=POLL)
 def tick(provider: str) -> None:
     """Send a poll for each of the provider's sources that is due."""
-    for source in house().due_sources(provider):
-        poll_source.apply_async(args=[source], expires=_POLL_EXPIRES_S)
+    with _outage.survived(TICK, proof=True), suppress(OperationalError):  # what is not sent now, is in ten seconds
+        for source in house().due_sources(provider):
+            poll_source.apply_async(args=[source], expires=_POLL_EXPIRES_S)
 
 
 @app.task(name=POLL_SOURCE, queue=POLL)
 def poll_source(source: str) -> None:
     """Poll one source, if it is still due and nobody polls it. What follows from a failure stands in its row."""
-    with suppress(ProviderError, LeaseLost):
+    with _outage.survived(POLL_SOURCE), suppress(ProviderError, LeaseLost):
         summary = house().poll(source, only_due=True)
         if summary and (summary.new or summary.changed):
             _nudge()
@@ -34,16 +42,28 @@ def poll_source(source: str) -> None:
 @app.task(name=SWEEP, queue=DELIVER)
 def sweep() -> None:
     """Deliver what is due."""
-    house().deliver()
+    with _outage.survived(SWEEP):
+        house().deliver()
 
 
 @app.task(name=PRUNE, queue=POLL)
-def prune() -> None:
-    """Apply [retention]."""
-    _log.info("retention.pruned", **operations.prune(house()))
+def prune(*, goes_on: bool = False) -> None:
+    """Apply [retention], once a day; what is left when the task must end, another one goes on with.
+
+    After trouble, or a restart, the schedule's next tick does.
+    """
+    with _outage.survived(PRUNE):
+        if not operations.may_prune(house(), goes_on=goes_on):
+            return
+        pruned = operations.prune(house(), _PRUNE_FOR)
+        _log.info("retention.pruned", finished=pruned.finished, **pruned.counts)
+        if not pruned.finished and not house().stopping.is_set():
+            with suppress(OperationalError):
+                prune.apply_async(kwargs={"goes_on": True}, expires=_TO_GO_ON_S)
 
 
 def _nudge() -> None:
-    """Don't wait for the schedule's next sweep; if the broker is away, the schedule will do."""
-    with suppress(OperationalError):
-        sweep.apply_async(expires=_TICK_EXPIRES_S)
+    """Don't wait for the schedule's next sweep; if the broker is away, or nobody sweeps, the schedule will do."""
+    with suppress(OperationalError), app.producer_or_acquire() as producer:
+        if has_room(producer, DELIVER):
+            sweep.apply_async(expires=_TICK_EXPIRES_S, producer=producer)

@@ -23,6 +23,12 @@ def ticks(settings: Settings) -> dict[str, timedelta]:
     return {slug: tick(its) for slug, its in schedules.items()}
 
 
+def longest_timeout(settings: Settings) -> timedelta:
+    """How long a request to an endpoint may be open."""
+    timeouts = [endpoint.timeout for endpoint in settings.endpoints.values()]
+    return max(timeouts, default=settings.delivery.timeout)
+
+
 def names(settings: Settings) -> dict[str, frozenset[str]]:
     """The names of each provider's sources."""
     of: dict[str, list[str]] = {}

@@ -29,7 +29,9 @@ from worker.settings import Settings, load
 from worker.shared_tokens import SharedTokens
 from worker.signing import Signing, Targets
 from worker.store import endpoints, roster, schema, sources
+from worker.store.heartbeats import SWEEP, TICK, Pulse
 from worker.store.session import Database
+from worker.store.shared_clock import agreed
 from worker.vault import Vault
 from worker.webhooks.sender import Sender
 from worker.webhooks.verdict import Policy
@@ -67,11 +69,11 @@ class House:
 
     def __post_init__(self) -> None:
         self.database = Database(self.settings.database)
-        self._one_sweep = threading.Lock()
+        self._one_sweep, self._clients = threading.Lock(), Kept()
         self._names = terms.names(self.settings)
         self._polls = {name: threading.Lock() for name in self.settings.sources}
         self._world = Surroundings(self.database, self.clock, self.random, self.stopping.is_set, meter=self.meter)
-        self._clients = Kept()
+        self._swept, self._ticked = Pulse(self.database, SWEEP), Pulse(self.database, TICK)
 
     def move_in(self) -> None:
         """See to the schema, and make every configured source and endpoint known. Raises ConfigurationError."""
@@ -168,6 +170,7 @@ class House:
         """The provider's sources that are due, now on their way to a worker."""
         names = self._names.get(provider, frozenset())
         announce.lagging(self.database, names, self.subscription, self.clock())
+        self._ticked.beat(self.clock())
         with self.database.reading() as session:
             due = roster.due(session, names, self.clock())
         if not due:
@@ -190,8 +193,7 @@ class House:
             self._polls[name].release()
 
     def _poll(self, name: str, *, only_due: bool) -> PollSummary | None:
-        world = replace(self._world, database=self.database, clock=self.clock)
-        subscription = self.subscription(name)
+        world, subscription = replace(self._world, database=self.database, clock=self.clock), self.subscription(name)
         with self._clients.using(name):
             return poll.poll(subscription, world, only_due=only_due)
 
@@ -217,7 +219,7 @@ class House:
         urls = {name: shown_url(str(endpoint.url)) for name, endpoint in configured.items()}
         about = Endpoints(self.interests, urls, {name: each.disable_after for name, each in configured.items()})
         allowances = {name: terms.allowance(endpoint) for name, endpoint in configured.items()}
-        return Outbox(database=self.database, allowances=allowances, endpoints=about)
+        return Outbox(database=self.database, allowances=allowances, endpoints=about, pulse=self._swept.beat)
 
     def rules(self, begin_until: datetime) -> Rules:
         """How outcomes are judged; nothing new is begun after that instant, or when the process is to end."""
@@ -237,6 +239,7 @@ def open_house(settings: Settings, *, to_sign: bool = False, meter: Meter = UNME
     `to_sign`: also where a stored secret can't be opened, of which a process that delivers must say so at its start.
     """
     house = House(settings, meter=meter)
+    house.clock = agreed(house.database, utc_now)
     try:
         house.move_in()
         if to_sign:

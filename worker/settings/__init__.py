@@ -14,6 +14,7 @@ from worker.settings.secret import HeaderValue, Secret
 from worker.settings.source import Acknowledge, SourceSettings
 from worker.settings.template import initialise
 from worker.settings.tls import ClientCertificate
+from worker.settings.top import Places, places
 
 __all__ = [
     "DEFAULT_NAME",
@@ -27,6 +28,7 @@ __all__ = [
     "ExistingFile",
     "HeaderValue",
     "Listening",
+    "Places",
     "Rate",
     "RetentionSettings",
     "Secret",
@@ -38,6 +40,7 @@ __all__ = [
     "initialise",
     "load",
     "parse_duration",
+    "places",
     "shown_duration",
     "within",
 ]

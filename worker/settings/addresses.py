@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 POSTGRESQL = "postgresql+psycopg://"
 _SQLITE = "sqlite:///"
@@ -22,6 +22,18 @@ def database_address(text: str, folder: Path) -> str:
     if other:
         raise ValueError(f"write {POSTGRESQL} instead of {other[1]}://")
     raise ValueError("must be sqlite:///path or postgresql+psycopg://user:password@host/name")
+
+
+def with_password(address: str, password: str) -> str:
+    """PostgreSQL's address with its user's password, which stood elsewhere. Raises ValueError where that can't be."""
+    if not address.startswith(POSTGRESQL):
+        raise ValueError("is for PostgreSQL; the database is SQLite")
+    user, at, rest = address.removeprefix(POSTGRESQL).partition("@")
+    if not at or not user:
+        raise ValueError(f"whose? write the user into the database's address: {POSTGRESQL}user@host/name")
+    if ":" in user:
+        raise ValueError("the database's address has a password already; take one of them away")
+    return f"{POSTGRESQL}{user}:{quote(password, safe='')}@{rest}"
 
 
 def broker_address(text: str) -> str:

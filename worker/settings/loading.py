@@ -7,26 +7,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
 from worker.errors import ConfigurationError
-from worker.settings.addresses import POSTGRESQL, broker_address, database_address
+from worker.settings.addresses import POSTGRESQL
 from worker.settings.configuration import RetentionSettings, Settings
 from worker.settings.described import source_of
 from worker.settings.description import Asking, Description
 from worker.settings.endpoint import DeliverySettings, EndpointSettings
 from worker.settings.fields import Section
 from worker.settings.file import chosen, document_of
-from worker.settings.listening import OFF, Listening, listening
 from worker.settings.problems import problem, problems_of
-from worker.settings.secret import Secret, Surroundings, plain_secrets, resolved
+from worker.settings.secret import Surroundings, plain_secrets
 from worker.settings.source import SourceSettings
+from worker.settings.top import Top, broker_of, database_of, keys_of, metrics_of
 from worker.settings.wording import close_to, quoted
 
-_KEYS = frozenset(
-    {"database", "broker", "key", "sources", "endpoints", "delivery", "retention", "providers", "metrics"}
-)
+_KEYS = frozenset({
+    "database", "database_password", "broker", "key", "sources", "endpoints", "delivery", "retention", "providers",
+    "metrics",
+})  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLAIN = 'the secret stands in the file as plain text; better { env = "NAME" } or { file = "path" }'
 _S = TypeVar("_S", bound=Section)
@@ -36,15 +36,8 @@ Options = Mapping[str, type[SourceSettings]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """One reading of one document, and the problems found so far."""
-
-    document: Mapping[str, Any]
-    around: Surroundings
-    problems: list[str]
-
-    def tell(self, path: tuple[str, ...], text: object) -> None:
-        self.problems.append(problem(path, str(text)))
+class _Reading(Top):
+    """One reading of one document with its tables."""
 
     def section(self, path: tuple[str, ...], raw: object, model: type[_S]) -> _S | None:
         try:
@@ -68,11 +61,6 @@ class _Reading:
             else:
                 self.tell((name, key), f"must be a table: [{name}.{key}]")
 
-    def setting(self, variable: str, key: str, default: object) -> tuple[tuple[str, ...], object]:
-        """The variable's text where it is set and not empty, else the file's; with the path that names it."""
-        overriding = self.around.environ.get(variable)
-        return ((variable,), overriding) if overriding else ((key,), self.document.get(key, default))
-
 
 def load(
     path: Path | None,
@@ -83,8 +71,9 @@ def load(
 ) -> Settings:
     """The configuration of `path`, else of TOCSIN_CONFIG, else of ./tocsin.toml (INTERFACE, section 1).
 
-    TOCSIN_DATABASE, TOCSIN_BROKER, TOCSIN_KEY, TOCSIN_METRICS override the file. `known_types`: the types of messages
-    that exist; `acknowledging`: the providers that can be told that we hold something, None: not checked.
+    TOCSIN_DATABASE, TOCSIN_BROKER, TOCSIN_KEY, TOCSIN_METRICS override the file, as `worker.settings.top` says.
+    `known_types`: the types of messages that exist; `acknowledging`: the providers that can be told that we hold
+    something, None: not checked.
     Raises ConfigurationError with one line for every problem there is; none repeats a secret.
     """
     file = chosen(path, environ)
@@ -102,15 +91,14 @@ def load(
 
 def _settings(reading: _Reading, options: Options, file: Path) -> Settings | None:
     _unknown(reading)
-    database = _address(reading, "database", "sqlite:///tocsin.db")
-    broker = _address(reading, "broker", "memory://")
-    key = _key(reading, needed=bool(database and database.startswith(POSTGRESQL)))
+    database, broker = database_of(reading), broker_of(reading)
+    key = keys_of(reading, needed=bool(database and database.startswith(POSTGRESQL)))
     providers = {name: _description(reading, name, table, options) for name, table in reading.tables("providers")}
     known = {**{name: source_of(found) if found else None for name, found in providers.items()}, **options}
     sources = {name: _source(reading, name, table, known) for name, table in reading.tables("sources")}
     delivery = reading.section(("delivery",), reading.document.get("delivery", {}), DeliverySettings)
     endpoints = dict(_endpoints(reading, delivery or DeliverySettings()))
-    metrics = _metrics(reading)
+    metrics = metrics_of(reading)
     retention = reading.section(("retention",), reading.document.get("retention", {}), RetentionSettings)
     if reading.problems or not (database and broker and delivery and retention):
         return None
@@ -134,58 +122,6 @@ def _unknown(reading: _Reading) -> None:
         if key not in _KEYS:
             meant = close_to(key, _KEYS)
             reading.tell((key,), f'unknown key; did you mean "{meant}"?' if meant else "unknown key")
-
-
-def _address(reading: _Reading, key: str, default: str) -> str | None:
-    variable = f"TOCSIN_{key.upper()}"
-    path, text = reading.setting(variable, key, default)
-    if not isinstance(text, str):
-        reading.tell(path, "must be text, in quotes")
-        return None
-    try:
-        if key == "broker":
-            return broker_address(text)
-        return database_address(text, Path() if path == (variable,) else reading.around.folder)
-    except ValueError as error:
-        reading.tell(path, error)
-        return None
-
-
-def _metrics(reading: _Reading) -> Listening | None:
-    path, text = reading.setting("TOCSIN_METRICS", "metrics", OFF)
-    try:
-        return listening(text)
-    except ValueError as error:
-        reading.tell(path, error)
-        return None
-
-
-def _key(reading: _Reading, *, needed: bool) -> tuple[Secret, ...]:
-    path, value = reading.setting("TOCSIN_KEY", "key", None)
-    if value is None:
-        if needed:
-            reading.tell(path, 'PostgreSQL needs one; set TOCSIN_KEY, or write key = { file = "tocsin.key" }')
-        return ()
-    try:
-        keys = _fernet_keys(resolved(value, reading.around))
-    except ValueError as error:
-        reading.tell(path, error)
-        return ()
-    plain = path == ("key",) and isinstance(value, str)
-    return tuple(Secret(key, plain=plain) for key in keys)
-
-
-def _fernet_keys(text: str) -> list[str]:
-    """Several are separated by commas or lines: the first encrypts, the others are for what is encrypted already."""
-    keys = [key for key in re.split(r"[,\s]+", text) if key]
-    try:
-        for key in keys:
-            Fernet(key)
-    except ValueError:
-        keys = []
-    if not keys:
-        raise ValueError("is not a Fernet key; `tocsin init` makes one")
-    return keys
 
 
 def _description(reading: _Reading, name: str, table: dict[str, Any], options: Options) -> Description | None:

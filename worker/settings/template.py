@@ -21,6 +21,7 @@ TEMPLATE = f"""\
 
 # Where everything is kept: SQLite, or postgresql+psycopg://user:password@host/name. TOCSIN_DATABASE overrides it.
 database = "sqlite:///tocsin.db"
+# A password may stand by itself: database_password = {{ file = "path" }}, for the user that PostgreSQL's address names.
 # How processes wake each other: memory:// is one process; redis://host:6379/0 is many. TOCSIN_BROKER overrides it.
 broker = "memory://"
 # Encrypts the secrets that are kept in the database. Keep this file safe. TOCSIN_KEY overrides it.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from worker import wiring
-from worker.cli import main
+from worker.cli.__main__ import main
 from worker.sandbox import Sandbox
 from worker.sandbox.configuration import configuration, written
 from worker.wiring import House

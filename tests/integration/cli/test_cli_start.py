@@ -264,8 +264,6 @@ def test_a_group_alone_shows_its_commands(desk: Desk, words: tuple[str, ...]) ->
         ("nonsense",),
         ("backfill", "x"),
         ("replay",),
-        ("worker",),
-        ("beat",),
         ("endpoints", "rotate"),
         ("status", "--yaml"),
         ("poll",),
