@@ -1,10 +1,10 @@
-# Two commands: `make demo` and `make test`. Each sets up by itself what it needs, in .venv, and is quick the second time.
+# `make demo`, `make test`, `make storm`: each sets up by itself what it needs, in .venv, and is quick the second time.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 SECONDS ?=
 
-.PHONY: demo test nightly check format clean
+.PHONY: demo test storm nightly check format clean
 
 demo: $(READY)
 	$(BIN)/tocsin demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -13,8 +13,12 @@ test: check
 	$(BIN)/pytest --quiet -m alone
 	$(BIN)/pytest -n 2 -m 'not alone' --cov --cov-report=term
 
+storm: $(READY)
+	$(BIN)/python -m tests.storm $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
+
 nightly: $(READY)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 tests/tormentor tests/unit/rest tests/integration/backfill/test_backfill_memory.py
+	TOCSIN_ROUNDS=20 $(BIN)/pytest tests/acceptance/test_redis_dies.py tests/acceptance/test_odd_tasks.py tests/acceptance/test_worker_stops.py
 
 check: $(READY)
 	$(BIN)/ruff format --check --quiet .
