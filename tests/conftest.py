@@ -18,6 +18,21 @@ if profile := os.environ.get("HYPOTHESIS_PROFILE"):
     settings.load_profile(profile)
 
 
+_SIMULATIONS = (
+    "tests/tormentor", "tests/integration/following", "tests/integration/backfill", "tests/integration/schedule",
+    "tests/providers/test_known_to_go_wrong.py", "tests/integration/store/test_outage.py", "tests/unit/rest",
+)  # fmt: skip
+"""What lets days go by, or hypothesis try much: the same lines thousands of times, which their neighbours measure."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Measuring branches makes a test take 1.7 times as long, so it is left out where it would show nothing new."""
+    without = tuple(str(config.rootpath / path) for path in _SIMULATIONS)
+    for item in items:
+        if str(item.path).startswith(without):
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL; `create()` makes a database in it."""
