@@ -92,8 +92,7 @@ def _see_to_the_house(sender: object, **_: object) -> None:
     if not isinstance(sender, Worker):
         _opened(to_sign=True)
         return
-    if app.conf.broker_url.startswith("memory:"):
-        _refuse("broker: memory:// is one process: use `tocsin run`, or write redis://host:6379/0")
+    _require_a_broker()
     measuring.begin(_settings().metrics, _slot)
     _opened(to_sign=True)
     _serve_metrics()
@@ -117,9 +116,15 @@ def _serve_metrics() -> None:
 
 @signals.beat_init.connect
 def _see_to_the_schema(**_: object) -> None:
-    """Neither does a beat."""
+    """Neither does a beat; the one inside `tocsin run` is a thread."""
     if threading.current_thread() is threading.main_thread():
+        _require_a_broker()
         _opened()
+
+
+def _require_a_broker() -> None:
+    if app.conf.broker_url.startswith("memory:"):
+        _refuse("broker: memory:// is one process: use `tocsin run`, or write redis://host:6379/0")
 
 
 def _opened(*, to_sign: bool = False) -> None:

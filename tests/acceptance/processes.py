@@ -11,7 +11,9 @@ from time import monotonic
 from typing import Any, Self
 
 import orjson
+from cryptography.fernet import Fernet
 
+from tests.servers import Redis
 from worker.sandbox import Sandbox
 from worker.sandbox.configuration import configuration, written
 from worker.wiring import House, open_house, read_settings
@@ -101,6 +103,15 @@ class Tocsin:
     def write(self, head: Mapping[str, Any], tables: Tables) -> None:
         """Any other configuration."""
         self.file.write_text(written({"database": "sqlite:///tocsin.db", **head}, tables), encoding="utf-8")
+
+    def spread(self, broker: Redis, database: str) -> None:
+        """Over many processes, on a Redis that holds nothing yet."""
+        broker.flush()
+        self.environ |= {
+            "TOCSIN_BROKER": broker.url,
+            "TOCSIN_DATABASE": database,
+            "TOCSIN_KEY": Fernet.generate_key().decode(),
+        }
 
     def start(self, *command: str) -> Running:
         """Any process, in the environment of this configuration."""

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from cryptography.fernet import Fernet
 
 from tests.acceptance.processes import Running, Tocsin
 from tests.servers import Redis
@@ -19,12 +18,7 @@ _BEAT = (*_CELERY, "schedules.beat", "beat")
 @pytest.fixture
 def spread(tocsin: Tocsin, redis_server: Redis, database_url: str) -> Tocsin:
     """Tocsin on a Redis that holds nothing yet."""
-    redis_server.flush()
-    tocsin.environ |= {
-        "TOCSIN_BROKER": redis_server.url,
-        "TOCSIN_DATABASE": database_url,
-        "TOCSIN_KEY": Fernet.generate_key().decode(),
-    }
+    tocsin.spread(redis_server, database_url)
     return tocsin
 
 
@@ -63,8 +57,9 @@ def test_workers_and_beats_on_redis_bring_everything_also_when_redis_forgets(
     assert sandbox.tally().rows == sandbox.tally().notifications == 12 + 2 * 3
 
 
-def test_a_worker_does_not_start_on_the_broker_of_one_process(tocsin: Tocsin) -> None:
-    with tocsin.start(*_WORKER) as process:
+@pytest.mark.parametrize("command", [_WORKER, _BEAT], ids=["worker", "beat"])
+def test_neither_starts_on_the_broker_of_one_process(tocsin: Tocsin, command: tuple[str, ...]) -> None:
+    with tocsin.start(*command) as process:
         assert process.ended() == 2
         assert "use `tocsin run`" in process.stderr
 
@@ -73,11 +68,7 @@ def test_a_worker_does_not_start_on_the_broker_of_one_process(tocsin: Tocsin) ->
 def test_neither_starts_on_a_postgresql_that_was_not_migrated(
     tocsin: Tocsin, redis_server: Redis, postgres_url: str, command: tuple[str, ...]
 ) -> None:
-    tocsin.environ |= {
-        "TOCSIN_BROKER": redis_server.url,
-        "TOCSIN_DATABASE": postgres_url,
-        "TOCSIN_KEY": Fernet.generate_key().decode(),
-    }
+    tocsin.spread(redis_server, postgres_url)
     with tocsin.start(*command) as process:
         assert process.ended() == 2
         assert "run tocsin migrate" in process.stderr
