@@ -10,6 +10,8 @@ from psycopg import Error
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
 
+from worker.errors import ConfigurationError
+
 POOL_SIZE, POOL_MORE = 10, 10
 """Connections that a process keeps, and more that it opens when it is busy. A thread needs one at a time: `tocsin run`
 has ten threads, a forked child has one, and of more than twenty threads some wait, for milliseconds as a rule."""
@@ -58,7 +60,10 @@ _CONNECTION = MappingProxyType(
 
 
 def pool(address: str) -> Engine:
-    """The pool of one process, empty yet. A connection is tried before it is used, and replaced if it is dead."""
+    """The pool of one process, empty yet. A connection is tried before it is used, and replaced if it is dead.
+
+    Raises ConfigurationError for a `prepare_threshold` that is none.
+    """
     url = make_url(address)
     made = create_engine(
         url.difference_update_query(["options", "prepare_threshold"]),
@@ -80,9 +85,15 @@ def _arguments(url: URL) -> dict[str, Any]:
     asked = url.query.get("prepare_threshold")
     ours: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in url.query}
     ours["options"] = f"{options} {theirs if isinstance(theirs, str) else ' '.join(theirs)}".strip()
-    if isinstance(asked, str):
-        ours["prepare_threshold"] = int(asked) if asked.isdecimal() else None
+    if asked is not None:
+        ours["prepare_threshold"] = _threshold(asked)
     return ours
+
+
+def _threshold(asked: object) -> int | None:
+    if isinstance(asked, str) and (asked.isdecimal() or asked == "none"):
+        return None if asked == "none" else int(asked)
+    raise ConfigurationError(["database: prepare_threshold: write a number, or none"])
 
 
 def _leave_a_stand_in(context: ExceptionContext) -> None:

@@ -15,6 +15,7 @@ from sqlmodel import select
 
 from tests.fakes import AT
 from tests.servers import LOOPBACK, Postgres, free_port
+from worker.errors import ConfigurationError
 from worker.store import heartbeats, schema
 from worker.store.postgresql import POOL_MORE, POOL_SIZE
 from worker.store.session import PASSING, Database, reason
@@ -117,6 +118,12 @@ def test_what_a_reader_changes_of_its_rows_is_not_written(database: Database) ->
 def test_none_is_kept_where_the_address_says_so(postgres_url: str) -> None:
     with closing(Database(postgres_url + "?prepare_threshold=none")) as database:
         assert 0 == prepared(database)
+
+
+@pytest.mark.parametrize("threshold", ["soon", "-1", "1&prepare_threshold=2"])
+def test_one_that_is_none_is_refused(postgres_url: str, threshold: str) -> None:
+    with pytest.raises(ConfigurationError, match="write a number, or none"):
+        Database(f"{postgres_url}?prepare_threshold={threshold}")
 
 
 def test_a_process_has_so_many_connections_and_no_more_and_who_is_over_waits_for_his_turn(database: Database) -> None:
