@@ -1,6 +1,6 @@
 """What is read from the database when metrics are asked for: the same whichever process, or how many, are asked."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -96,42 +96,39 @@ class Stored(Collector):
             ended.set()
 
 
-def _sources(rows: Collection[SourceGauge], now: datetime) -> Iterator[Metric]:
-    yield _family(
-        "tocsin_source_lag_seconds",
+_OF_SOURCES: Mapping[str, tuple[str, Callable[[SourceGauge, datetime], float]]] = {
+    "lag_seconds": (
         "How long ago it was up to which everything has been read.",
-        "source",
-        [(row.name, _since(row.covered_until, now)) for row in rows],
-    )
-    failures = [(row.name, row.failures) for row in rows]
-    yield _family("tocsin_source_failures", "Polls that failed in a row.", "source", failures)
-    paused = [(row.name, row.paused) for row in rows]
-    yield _family("tocsin_source_paused", "Whether it waits for a person.", "source", paused)
-    rejected = [(row.name, row.rejected) for row in rows]
-    yield _family("tocsin_source_rejected", "Items that could not be normalised, kept raw.", "source", rejected)
+        lambda row, now: _since(row.covered_until, now),
+    ),
+    "failures": ("Polls that failed in a row.", lambda row, _: row.failures),
+    "paused": ("Whether it waits for a person.", lambda row, _: row.paused),
+    "rejected": ("Items that could not be normalised, kept raw.", lambda row, _: row.rejected),
+}
+_OF_ENDPOINTS: Mapping[str, tuple[str, Callable[[EndpointGauge, datetime], float]]] = {
+    "pending": ("Deliveries that are owed and not yet taken.", lambda row, _: row.pending),
+    "oldest_pending_seconds": (
+        "How long the oldest of those has waited; 0: there is none.",
+        lambda row, now: _since(row.oldest_pending_at, now),
+    ),
+    "exhausted": ("Deliveries that were given up.", lambda row, _: row.exhausted),
+    "failures": ("Attempts that failed in a row.", lambda row, _: row.failures),
+    "failing_seconds": (
+        "How long nothing but failures has come of it; 0: the last attempt went well.",
+        lambda row, now: _since(row.failing_since, now),
+    ),
+    "disabled": ("Whether nothing is sent to it.", lambda row, _: row.disabled),
+}
+
+
+def _sources(rows: Collection[SourceGauge], now: datetime) -> Iterator[Metric]:
+    for name, (text, value) in _OF_SOURCES.items():
+        yield _family(f"tocsin_source_{name}", text, "source", [(row.name, value(row, now)) for row in rows])
 
 
 def _endpoints(rows: Collection[EndpointGauge], now: datetime) -> Iterator[Metric]:
-    pending = [(row.name, row.pending) for row in rows]
-    yield _family("tocsin_endpoint_pending", "Deliveries that are owed and not yet taken.", "endpoint", pending)
-    yield _family(
-        "tocsin_endpoint_oldest_pending_seconds",
-        "How long the oldest of those has waited; 0: there is none.",
-        "endpoint",
-        [(row.name, _since(row.oldest_pending_at, now)) for row in rows],
-    )
-    exhausted = [(row.name, row.exhausted) for row in rows]
-    yield _family("tocsin_endpoint_exhausted", "Deliveries that were given up.", "endpoint", exhausted)
-    failures = [(row.name, row.failures) for row in rows]
-    yield _family("tocsin_endpoint_failures", "Attempts that failed in a row.", "endpoint", failures)
-    yield _family(
-        "tocsin_endpoint_failing_seconds",
-        "How long nothing but failures has come of it; 0: the last attempt went well.",
-        "endpoint",
-        [(row.name, _since(row.failing_since, now)) for row in rows],
-    )
-    disabled = [(row.name, row.disabled) for row in rows]
-    yield _family("tocsin_endpoint_disabled", "Whether nothing is sent to it.", "endpoint", disabled)
+    for name, (text, value) in _OF_ENDPOINTS.items():
+        yield _family(f"tocsin_endpoint_{name}", text, "endpoint", [(row.name, value(row, now)) for row in rows])
 
 
 def _family(name: str, text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
