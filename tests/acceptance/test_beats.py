@@ -6,7 +6,6 @@ from contextlib import ExitStack, closing
 from time import monotonic
 
 import pytest
-from cryptography.fernet import Fernet
 from sqlmodel import func, select
 
 from tests.acceptance.processes import COMMAND, Running, Tocsin
@@ -21,12 +20,7 @@ _ROWS = 12
 
 @pytest.fixture
 def spread(tocsin: Tocsin, redis_server: Redis, database_url: str) -> Tocsin:
-    redis_server.flush()
-    tocsin.environ |= {
-        "TOCSIN_BROKER": redis_server.url,
-        "TOCSIN_DATABASE": database_url,
-        "TOCSIN_KEY": Fernet.generate_key().decode(),
-    }
+    tocsin.spread(redis_server, database_url)
     return tocsin
 
 

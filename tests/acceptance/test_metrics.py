@@ -5,7 +5,6 @@ import sys
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from cryptography.fernet import Fernet
 
 from tests.acceptance.processes import COMMAND, Running, Tocsin
 from tests.integration.metrics.scraped import get, scrape
@@ -67,13 +66,8 @@ def test_run_does_not_start_where_its_metrics_cannot_be_served(measured: Tocsin,
 @pytest.fixture
 def spread(measured: Tocsin, redis_server: Redis, postgres_url: str) -> Tocsin:
     """On a Redis that holds nothing yet, and PostgreSQL."""
-    redis_server.flush()
-    measured.environ |= {
-        "TOCSIN_BROKER": redis_server.url,
-        "TOCSIN_DATABASE": postgres_url,
-        "TOCSIN_KEY": Fernet.generate_key().decode(),
-        "TMPDIR": str(measured.folder),
-    }
+    measured.spread(redis_server, postgres_url)
+    measured.environ["TMPDIR"] = str(measured.folder)
     assert measured.says("migrate")[0] == 0
     return measured
 

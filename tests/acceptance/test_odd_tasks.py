@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
-from cryptography.fernet import Fernet
 from sqlmodel import col, select
 
 from tests.acceptance.load import OFTEN, PREFORK, ROUNDS, THREADS, celery_with, sender
@@ -36,13 +35,8 @@ _ROWS = 5
 
 @pytest.fixture
 def spread(tocsin: Tocsin, redis_server: Redis, database_url: str) -> Tocsin:
-    redis_server.flush()
     tocsin.configure("1h")
-    tocsin.environ |= {
-        "TOCSIN_BROKER": redis_server.url,
-        "TOCSIN_DATABASE": database_url,
-        "TOCSIN_KEY": Fernet.generate_key().decode(),
-    }
+    tocsin.spread(redis_server, database_url)
     return tocsin
 
 

@@ -5,7 +5,7 @@ What is sent and answered in that moment may be sent again, with the same id; no
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
@@ -17,7 +17,8 @@ from cryptography.fernet import Fernet
 
 from tests.acceptance.processes import COMMAND, Running, Tocsin
 from tests.servers import Postgres, Redis
-from worker.sandbox import PATH, Mix, paced
+from tests.traffic import publishing
+from worker.sandbox import PATH, Mix
 from worker.sandbox.wire import Answer
 from worker.store import schema
 from worker.store.session import Database
@@ -61,19 +62,6 @@ def processes(request: pytest.FixtureRequest, spread: Tocsin, redis_server: Redi
         yield [running.enter_context(spread.start(*command)) for command in request.param]
 
 
-@contextmanager
-def publishing(tocsin: Tocsin) -> Iterator[None]:
-    stop = Event()
-    traffic = paced(tocsin.sandbox.traffic(Mix()), _PER_SECOND, stop)
-    thread = Thread(target=lambda: [None for _ in traffic])
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def goes_on(tocsin: Tocsin, process: Running) -> None:
     """Something that was published from now on arrives."""
     known = {row.external_id for rows in tocsin.sandbox.published().values() for row in rows}
@@ -105,7 +93,7 @@ def test_whatever_way_postgresql_restarts_all_processes_go_on_and_nothing_is_los
     spread: Tocsin, mortal: Postgres, processes: list[Running]
 ) -> None:
     sandbox, first = spread.sandbox, processes[0]
-    with publishing(spread):
+    with publishing(spread.sandbox, Mix(), _PER_SECOND):
         goes_on(spread, first)
         for end in (mortal.stop, mortal.abort):
             restarts(mortal, end)

@@ -1,17 +1,17 @@
 """A run with restarts, from publishing to arrival (INTERFACE, section 4)."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from tests.acceptance.processes import Tocsin
 from tests.servers import wait_until
-from worker.sandbox import PATH, Mix, Received, Sandbox, broken_promises, paced
+from tests.traffic import publishing
+from worker.sandbox import PATH, Mix, Received, Sandbox, broken_promises
 
 _PER_SECOND = 30
 _RUNS = 3
@@ -44,7 +44,7 @@ def wanting(tocsin: Tocsin) -> Tocsin:
 def lived_through(wanting: Tocsin) -> Sandbox:
     """The sandbox after four runs, each stopped in the midst of things, and a fifth that brought the rest."""
     sandbox = wanting.sandbox
-    with publishing(sandbox):
+    with publishing(sandbox, _MIX, _PER_SECOND):
         for number in range(1, _RUNS + 1):
             with wanting.run() as run:
                 arrives(sandbox, number * _A_RUN)
@@ -54,19 +54,6 @@ def lived_through(wanting: Tocsin) -> Sandbox:
         run.until(lambda: not pending(wanting), "every endpoint has all")
         assert run.stopped() == 0
     return sandbox
-
-
-@contextmanager
-def publishing(sandbox: Sandbox) -> Iterator[None]:
-    stop = Event()
-    traffic = paced(sandbox.traffic(_MIX), _PER_SECOND, stop)
-    thread = Thread(target=lambda: [None for _ in traffic])
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def arrives(sandbox: Sandbox, count: int) -> None:

@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 
 from tests.acceptance.processes import COMMAND, Running, Tocsin
 from tests.integration.store.migrating import CONTRACTING, EXPANDING, NEXT, migration
@@ -29,12 +28,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 @pytest.fixture
 def upgraded(tocsin: Tocsin, redis_server: Redis, postgres_url: str) -> Tocsin:
     """Tocsin on PostgreSQL, yet to be migrated, and on Redis."""
-    redis_server.flush()
-    tocsin.environ |= {
-        "TOCSIN_DATABASE": postgres_url,
-        "TOCSIN_BROKER": redis_server.url,
-        "TOCSIN_KEY": Fernet.generate_key().decode(),
-    }
+    tocsin.spread(redis_server, postgres_url)
     return tocsin
 
 

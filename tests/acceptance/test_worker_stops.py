@@ -6,7 +6,6 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from cryptography.fernet import Fernet
 
 from tests.acceptance.load import OFTEN, PREFORK, ROUNDS, THREADS, sender
 from tests.acceptance.processes import COMMAND, Tocsin
@@ -25,15 +24,10 @@ _TO_END_S = 5.0
 
 @pytest.fixture
 def spread(tocsin: Tocsin, redis_server: Redis, database_url: str) -> Tocsin:
-    redis_server.flush()
     endpoints = {"sandbox": {**tocsin.sandbox.endpoints()["sandbox"], "max_in_flight": 4}}
     sources = {name: {**source, "every": "1s"} for name, source in tocsin.sandbox.sources().items()}
     tocsin.write({}, {"sources": sources, "endpoints": endpoints})
-    tocsin.environ |= {
-        "TOCSIN_BROKER": redis_server.url,
-        "TOCSIN_DATABASE": database_url,
-        "TOCSIN_KEY": Fernet.generate_key().decode(),
-    }
+    tocsin.spread(redis_server, database_url)
     return tocsin
 
 

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,8 @@ from tests.storm.plan import WORKERS, Blow, Deed, Weather, plan
 from tests.storm.scene import FLAPS, Scene, scene
 from tests.storm.servers import FAST, IMMEDIATE
 from tests.storm.waiting import wait_until
-from worker.sandbox import Answer, Cut, Mix, broken_promises, paced
+from tests.traffic import publishing
+from worker.sandbox import Answer, Cut, Mix, broken_promises
 
 _PER_SECOND: Final = 8.0
 _FIRST_ROWS: Final = 6
@@ -68,7 +69,8 @@ def storm(seed: int, weather: Weather, folder: Path) -> Storm:
     """Live through it, and judge. Raises TimeoutError where it never begins."""
     with scene(folder, weather) as place:
         run = _Run(place, timedelta(seconds=weather.standstill_s))
-        with _traffic(place):
+        place.sandbox.publish(_FIRST_ROWS)
+        with publishing(place.sandbox, _MIX, _PER_SECOND):
             wait_until(run.is_at_work, _AT_WORK_WITHIN_S)
             run.carry_out(plan(seed, weather), weather.seconds)
         calm_after_s = run.calm()
@@ -79,20 +81,6 @@ def storm(seed: int, weather: Weather, folder: Path) -> Storm:
         return Storm(
             seed, found, figures(lived), Counter(one.blow.deed for one in run.struck), calm_after_s, run.told()
         )
-
-
-@contextmanager
-def _traffic(place: Scene) -> Iterator[None]:
-    stop = Event()
-    place.sandbox.publish(_FIRST_ROWS)
-    traffic = paced(place.sandbox.traffic(_MIX), _PER_SECOND, stop)
-    thread = Thread(target=lambda: [None for _ in traffic])
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 class _Run:
