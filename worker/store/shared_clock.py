@@ -69,7 +69,7 @@ class SharedClock:
 
     def _asked(self) -> tuple[datetime, float]:
         """The time there, and here at the middle of the way there and back."""
-        with self._database.engine.connect() as connection:
+        with self._database.engine.begin() as connection:  # a rollback would cost it all that it has prepared
             begun = self._steady()
             there: datetime = connection.execute(_NOW).scalar_one()
             middle = (begun + self._steady()) / 2

@@ -19,6 +19,7 @@ from worker.errors import ConfigurationError
 from worker.store import heartbeats, schema
 from worker.store.postgresql import POOL_MORE, POOL_SIZE
 from worker.store.session import PASSING, Database, reason
+from worker.store.shared_clock import SharedClock
 from worker.store.tables import Heartbeat
 
 _SETTINGS = {
@@ -113,6 +114,13 @@ def test_what_a_reader_changes_of_its_rows_is_not_written(database: Database) ->
         session.exec(select(Heartbeat)).one().at = AT + timedelta(days=1)
     with database.reading() as session:
         assert AT == heartbeats.last(session, "sweep")
+
+
+def test_to_look_at_the_databases_clock_costs_none_of_what_is_kept(database: Database) -> None:
+    kept = prepared(database)
+    assert SharedClock(database, lambda: AT)() > AT
+    with database.reading() as session:
+        assert int(session.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar_one()) >= kept > 0
 
 
 def test_none_is_kept_where_the_address_says_so(postgres_url: str) -> None:
