@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.processes import ROOT, Running
-from worker.delivery import Due, Outcome, Trigger
+from tests.integration.webhooks.sending import due
+from worker.delivery import Due, Outcome
 from worker.envelope import json_bytes
 from worker.webhooks import signature
 from worker.webhooks.sender import Sender
@@ -79,21 +80,8 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
 
 def message(identity: str, revision: int, status: str = "new", kind: str = "notification.updated") -> Due:
     content = {"id": identity, "revision": revision, "status": status}
-    return Due(
-        delivery_id=1,
-        message_id=f"msg_{identity}_{revision}",
-        endpoint="erp",
-        body=json_bytes({"type": kind, "timestamp": "2026-03-20T12:00:00Z", "data": content}),
-        attempt=1,
-        round=1,
-        trigger=Trigger.FIRST,
-        slowed=0,
-        claim_token="token",
-        claimed_until=now() + timedelta(hours=1),
-        source="books",
-        notification_id=None,
-        made_at=now(),
-    )
+    body = json_bytes({"type": kind, "timestamp": "2026-03-20T12:00:00Z", "data": content})
+    return replace(due(body=body), message_id=f"msg_{identity}_{revision}", source="books")
 
 
 def test_a_signed_message_is_kept_and_answered_with_204(example: Example) -> None:
