@@ -26,7 +26,7 @@ SETTINGS: Mapping[str, Any] = MappingProxyType(
         "task_store_errors_even_if_ignored": False,
         "result_backend": None,
         # two queues; a third is a mistake
-        "task_queues": [Queue(POLL), Queue(DELIVER)],
+        "task_queues": [Queue(name, routing_key=name) for name in (POLL, DELIVER)],
         "task_default_queue": POLL,
         "task_create_missing_queues": False,
         # a task is over when it has ended, and a child that was killed has not ended it

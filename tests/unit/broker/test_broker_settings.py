@@ -57,6 +57,10 @@ def test_there_are_two_queues() -> None:
     assert ["poll", "deliver"] == [queue.name for queue in SETTINGS["task_queues"]]
 
 
+def test_what_is_for_one_queue_is_for_no_other() -> None:
+    assert ["poll", "deliver"] == [queue.routing_key for queue in SETTINGS["task_queues"]]
+
+
 def test_a_task_ends_before_it_would_be_started_again() -> None:
     assert TASK_TIME_LIMIT + timedelta(seconds=30) <= VISIBILITY_TIMEOUT
 
