@@ -26,7 +26,6 @@ from kombu import transport
 
 from worker import tasks
 from worker.app import app
-from worker.broker.settings import POLL
 from worker.broker.stuck import Stuck
 from worker.broker.watching import Watchdog
 from worker.store import sources
@@ -82,7 +81,7 @@ def _otherwise(wishes: dict[str, Any]) -> None:
         tasks._PRUNE_FOR = timedelta(seconds=wishes["prune_s"])  # noqa: SLF001
     if "tasks" in wishes:
         Nap.trace = Path(wishes["tasks"])
-        app.task(name="load.nap", queue=POLL)(Nap.take)
+        app.task(name="load.nap")(Nap.take)
     if "phantoms" in wishes:
         Phantoms.file = Path(wishes["phantoms"])
         app.steps["consumer"].add(Phantoms)

@@ -27,6 +27,7 @@ SETTINGS: Mapping[str, Any] = MappingProxyType(
         "result_backend": None,
         # two queues; a third is a mistake
         "task_queues": [Queue(name, routing_key=name) for name in (POLL, DELIVER)],
+        "task_routes": {"poll.*": {"queue": POLL}, "retention.*": {"queue": POLL}, "deliver.*": {"queue": DELIVER}},
         "task_default_queue": POLL,
         "task_create_missing_queues": False,
         # a task is over when it has ended, and a child that was killed has not ended it

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from celery import Celery
 
 from worker.broker.settings import SETTINGS, TASK_TIME_LIMIT, VISIBILITY_TIMEOUT, broker_settings
 
@@ -59,6 +60,16 @@ def test_there_are_two_queues() -> None:
 
 def test_what_is_for_one_queue_is_for_no_other() -> None:
     assert ["poll", "deliver"] == [queue.routing_key for queue in SETTINGS["task_queues"]]
+
+
+@pytest.mark.parametrize(
+    ("task", "queue"),
+    [("poll.tick", "poll"), ("poll.source", "poll"), ("retention.prune", "poll"), ("deliver.sweep", "deliver")],
+)
+def test_each_task_goes_to_its_queue(task: str, queue: str) -> None:
+    app = Celery("any", set_as_current=False)
+    app.conf.update(SETTINGS)
+    assert queue == app.amqp.router.route({}, task)["queue"].name
 
 
 def test_a_task_ends_before_it_would_be_started_again() -> None:
