@@ -6,7 +6,6 @@ from itertools import count
 from celery.beat import Scheduler
 
 from worker import embedded, logs
-from worker.app import app
 
 _LAST_TICK = 2
 
@@ -25,5 +24,5 @@ class Breaking(Scheduler):  # type: ignore[misc]
 
 
 logs.configure(sys.stderr, json=True)
-app.conf.beat_scheduler = Breaking
+embedded.Beat.scheduler = Breaking
 sys.exit(embedded.run())

@@ -14,7 +14,6 @@ from worker.settings import parse_duration, shown_duration
 from worker.store import endpoints
 from worker.webhooks import signature
 
-commands = typer.Typer(help="Endpoints: list, secret, rotate, test, enable, disable.", no_args_is_help=True)
 COLUMNS = ("name", "url", "status", "pending", "oldest_pending_at", "failing_since", "delivered", "exhausted", "reason")
 _LONGEST_OVERLAP = timedelta(days=365)
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="An endpoint's name in tocsin.toml.")]
@@ -30,14 +29,12 @@ def _overlap(text: str) -> timedelta:
     return overlap
 
 
-@commands.command("list")
 def list_endpoints(as_json: AsJson = False) -> None:
     """Every configured endpoint and how it fares."""
     with house() as home:
         print_rows(operations.endpoint_rows(home), COLUMNS, as_json=as_json)
 
 
-@commands.command()
 def secret(endpoint: Endpoint) -> None:
     """Print what its receiver verifies with, all that is in force, the newest first: secrets, or public keys."""
     with house() as home:
@@ -46,7 +43,6 @@ def secret(endpoint: Endpoint) -> None:
             say(signature.for_receiver(text))
 
 
-@commands.command()
 def rotate(
     endpoint: Endpoint,
     overlap: Annotated[
@@ -63,7 +59,6 @@ def rotate(
     say(f"give its receiver what `tocsin endpoints secret {endpoint}` prints, the newest first")
 
 
-@commands.command()
 def test(endpoint: Endpoint) -> None:
     """Send one signed tocsin.test message now, and print the answer. Exit 1 if it was not taken."""
     with house() as home:
@@ -78,7 +73,6 @@ def test(endpoint: Endpoint) -> None:
         raise typer.Exit(FOUND_FAILURE)
 
 
-@commands.command()
 def enable(endpoint: Endpoint) -> None:
     """Send to it again, what is pending at once."""
     with house() as home:
@@ -88,7 +82,6 @@ def enable(endpoint: Endpoint) -> None:
     say(f"{endpoint} is enabled; {count} deliveries are due now")
 
 
-@commands.command()
 def disable(endpoint: Endpoint) -> None:
     """Send nothing to it; what is pending waits, what is new is stored as skipped."""
     with house() as home:

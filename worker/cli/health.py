@@ -1,15 +1,13 @@
 """`tocsin health`: whether this installation is at work. It is asked every few seconds, so it loads little."""
 
 import os
-import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from worker.cli.output import complain, print_json, say
-from worker.cli.words import COULD_NOT_RUN, FOUND_FAILURE, Config, config_first, use
-from worker.errors import ConfigurationError
+from worker.cli.output import print_json, say
+from worker.cli.words import FOUND_FAILURE
 from worker.health import look, told
 from worker.settings import places
 
@@ -26,20 +24,3 @@ def health(
             say(f"{sign.subject}: {'ok' if sign.good else 'FAILED'}; {sign.text}")
     if not all(sign.good for sign in signs):
         raise typer.Exit(FOUND_FAILURE)
-
-
-def alone() -> None:
-    """This command by itself, without what the others load."""
-    lean = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    lean.callback()(_everywhere)
-    lean.command("health")(health)
-    try:
-        lean(config_first(sys.argv[1:]), prog_name="tocsin")
-    except ConfigurationError as error:
-        for problem in error.problems:
-            complain(problem)
-        sys.exit(COULD_NOT_RUN)
-
-
-def _everywhere(config: Config = None) -> None:
-    use(config)

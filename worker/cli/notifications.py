@@ -15,9 +15,6 @@ from worker.notification import Status
 from worker.store import outbox, reach, shown
 from worker.store.shown import Filter
 
-commands = typer.Typer(help="Notifications: list, show.", no_args_is_help=True)
-delivery_commands = typer.Typer(help="Deliveries: list.", no_args_is_help=True)
-
 _NOTIFICATIONS = ("id", "source", "external_id", "revision", "kind", "status", "occurred_at", "first_seen_at",
                   "delivered_at", "deliveries")  # fmt: skip
 _REVISIONS = ("revision", "type", "status", "made_at", "message_id")
@@ -30,7 +27,6 @@ _CLOCKS = ("endpoint", "revision", "occurred_at", "stored_at", "occurred_to_stor
            "stored_to_first_attempt_s", "delivered_at", "stored_to_delivered_s")  # fmt: skip
 
 
-@commands.command("list")
 def list_notifications(  # noqa: PLR0913  # typer: an option is a parameter
     *,
     source: Annotated[str | None, typer.Option(help="Of this source.")] = None,
@@ -51,7 +47,6 @@ def list_notifications(  # noqa: PLR0913  # typer: an option is a parameter
     print_rows(rows, _NOTIFICATIONS, as_json=as_json)
 
 
-@commands.command()
 def show(identity: Annotated[UUID, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
     """One notification: its revisions, why each endpoint has each of them or hasn't, deliveries and their attempts."""
     with house() as home, home.database.reading() as session:
@@ -68,7 +63,6 @@ def show(identity: Annotated[UUID, typer.Argument(metavar="ID")], as_json: AsJso
         _print_fate(row)
 
 
-@delivery_commands.command("list")
 def list_deliveries(  # noqa: PLR0913  # typer: an option is a parameter
     *,
     endpoint: Annotated[str | None, typer.Option(help="To this endpoint.")] = None,

@@ -6,12 +6,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from worker.envelope import json_bytes
-
 _WIDE = 1_000_000
 """Columns: a row is one line, so that an id stays in one piece; a narrow terminal breaks the line by itself."""
 
@@ -33,12 +27,20 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_
     if as_json:
         print_json(rows)
         return
+    _print_table(rows, columns)
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    from rich.console import Console  # noqa: PLC0415  # not loaded for JSON, nor for those who only say a line
+    from rich.table import Table  # noqa: PLC0415  # as above
+    from rich.text import Text  # noqa: PLC0415  # as above
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column.replace("_", " "), no_wrap=True)
     for row in rows:
         table.add_row(*(Text(shown(row.get(column))) for column in columns))
-    screen = console()
+    screen = Console(width=_WIDE, highlight=False)
     with screen.capture() as drawn:
         screen.print(table)
     for line in drawn.get().splitlines():
@@ -53,6 +55,8 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
 
 def json_line(row: Mapping[str, Any]) -> str:
     """Compact JSON; what a terminal would obey or could not show, and what some take for line breaks, as escapes."""
+    from worker.envelope import json_bytes  # noqa: PLC0415  # as a table is
+
     line = json_bytes(row).decode()
     if line.isprintable():
         return line
@@ -67,11 +71,6 @@ def say(line: str) -> None:
 def complain(line: str) -> None:
     """One line on standard error."""
     sys.stderr.write(printable(line) + "\n")
-
-
-def console() -> Console:
-    """Standard output for tables, wide enough for any."""
-    return Console(width=_WIDE, highlight=False)
 
 
 def shown(value: object) -> str:

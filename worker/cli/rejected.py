@@ -12,12 +12,10 @@ from worker.store import shown
 from worker.store.shown import Filter
 from worker.wiring import House
 
-commands = typer.Typer(help="Rejected items: list, retry.", no_args_is_help=True)
 _COLUMNS = ("id", "source", "reason", "first_seen_at", "last_seen_at", "count")
 Source = Annotated[str | None, typer.Option(help="Of this source.")]
 
 
-@commands.command("list")
 def list_rejected(source: Source = None, limit: Limit = 100, as_json: AsJson = False) -> None:
     """Rejected items, the newest first; with --json as the provider sent them."""
     with house() as home:
@@ -28,7 +26,6 @@ def list_rejected(source: Source = None, limit: Limit = 100, as_json: AsJson = F
     print_rows(rows, _COLUMNS, as_json=as_json)
 
 
-@commands.command()
 def retry(source: Source = None) -> None:
     """Run them through again, as after an update of Tocsin. Exit 1 if any is still rejected."""
     with house() as home:

@@ -36,6 +36,7 @@ Until = Annotated[datetime | None, typer.Option(parser=_instant, metavar="TIME",
 
 def settings() -> Settings:
     """The configuration; its warnings are said once. Raises ConfigurationError."""
+    words.log()
     read = wiring.read_settings()
     for warning in read.warnings:
         complain(warning)

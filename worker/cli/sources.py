@@ -12,7 +12,6 @@ from worker.errors import ProviderError
 from worker.notification import rfc3339
 from worker.store import sources
 
-commands = typer.Typer(help="Sources: list, pause, resume.", no_args_is_help=True)
 COLUMNS = (
     "name", "provider", "status", "last_poll_at", "covered_until", "lag_s", "failures", "notifications", "open",
     "rejected", "reason",
@@ -21,14 +20,12 @@ _ONLY_FOR_THE_SPINE = ("not_before", "complete")
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A source's name in tocsin.toml.")]
 
 
-@commands.command("list")
 def list_sources(as_json: AsJson = False) -> None:
     """Every configured source and how it fares."""
     with house() as home:
         print_rows(operations.source_rows(home), COLUMNS, as_json=as_json)
 
 
-@commands.command()
 def pause(source: Source) -> None:
     """Poll it no more until it is resumed."""
     with house() as home:
@@ -38,7 +35,6 @@ def pause(source: Source) -> None:
     say(f"{source} is paused")
 
 
-@commands.command()
 def resume(source: Source) -> None:
     """Poll it again, at once."""
     with house() as home:

@@ -1,7 +1,7 @@
 """What the words of a command line mean before any command is loaded."""
 
 import os
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,14 @@ def use(config: Path | None) -> None:
         os.environ["TOCSIN_CONFIG"] = str(config.absolute())
 
 
+def log() -> None:
+    """From now on, what happens is written to standard error."""
+    from worker import logs  # noqa: PLC0415  # to ask for help, or for health, logs nothing
+
+    level = os.environ.get("TOCSIN_LOG_LEVEL") or "info"
+    logs.configure(sys.stderr, json=not sys.stderr.isatty(), level=level)
+
+
 def config_first(words: list[str]) -> list[str]:
     """The command line with `--config FILE` at its beginning, wherever it stood: people write it at either end."""
     ours = words[: words.index("--")] if "--" in words else words
@@ -29,11 +37,3 @@ def config_first(words: list[str]) -> list[str]:
         if word == "--config" and at + 1 < len(ours):
             return [word, words[at + 1], *words[:at], *words[at + 2 :]]
     return words
-
-
-def command(words: Sequence[str]) -> str | None:
-    """The first word that is neither an option nor the configuration's path."""
-    ours = config_first(list(words))
-    if ours and ours[0] == "--config":
-        ours = ours[2:]
-    return next((word for word in ours if not word.startswith("-")), None)

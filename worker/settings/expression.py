@@ -21,7 +21,7 @@ def finder(expression: str) -> Finder:
     compiled = _compiled(expression)
     names = _names(compiled.parsed)
     if names is not None:
-        return lambda value: _followed(value, names)
+        return _member(names[0]) if len(names) == 1 else lambda value: _followed(value, names)
 
     def find(value: Any) -> Any:
         try:
@@ -58,6 +58,10 @@ def _names(node: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     parts = [_names(child) for child in node["children"]]
     return None if None in parts else tuple(name for part in parts for name in part or ())
+
+
+def _member(name: str) -> Finder:
+    return lambda value: value.get(name) if isinstance(value, dict) else None
 
 
 def _followed(value: Any, names: tuple[str, ...]) -> Any:
