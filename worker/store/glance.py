@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
-import psycopg
-
 from worker.errors import ConfigurationError
 from worker.store.head import Found
 
@@ -41,7 +39,7 @@ def glance(url: str, head: str, patience: timedelta) -> Glance:
     try:
         with closing(_connection(url, patience)) as connection:
             return _look(lambda statement: connection.execute(statement).fetchone(), url, head)
-    except (psycopg.Error, sqlite3.Error) as error:
+    except _trouble(url) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ConfigurationError([f"it can't be used: {reason}"]) from None
 
@@ -61,7 +59,17 @@ def _connection(url: str, patience: timedelta) -> Any:
     if url.startswith(_SQLITE):
         return sqlite3.connect(f"file:{quote(url.removeprefix(_SQLITE))}?mode=ro", uri=True, timeout=seconds)
     wanted = {"connect_timeout": max(2, round(seconds)), "application_name": "tocsin-health"}
-    return psycopg.connect(**{**wanted, **_parameters(urlsplit(url))}, autocommit=True)
+    return _psycopg().connect(**{**wanted, **_parameters(urlsplit(url))}, autocommit=True)
+
+
+def _trouble(url: str) -> type[Exception]:
+    return sqlite3.Error if url.startswith(_SQLITE) else _psycopg().Error
+
+
+def _psycopg() -> Any:
+    import psycopg  # noqa: PLC0415  # a twentieth of a second that SQLite can do without
+
+    return psycopg
 
 
 def _parameters(parts: SplitResult) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""The scheduler of one process: which ticks are worth sending."""
+
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+from sqlmodel import col
+
+from schedules.sparing import SIGN_EVERY, Need
+from tests.fakes import AT
+from worker.store import endpoints, roster, schema, sources
+from worker.store.roster import Configured
+from worker.store.session import Database
+from worker.store.tables import EndpointRow
+from worker.tasks import PRUNE, SWEEP, TICK
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def need() -> Need:
+    """A sweep was just sent."""
+    need = Need()
+    with closing(Database("sqlite://")) as nothing:
+        assert need.of(SWEEP, nothing, AT)
+    return need
+
+
+def due_source(database: Database, at: datetime) -> None:
+    source = Configured(name="a", provider="p", start_at=None, schedule="every 5m", moment=at)
+    with database.transaction() as session:
+        roster.register(session, [source], at)
+
+
+def due_delivery(database: Database, at: datetime) -> None:
+    with database.transaction() as session:
+        endpoints.register(session, "erp", AT)
+        session.execute(update(EndpointRow).where(col(EndpointRow.name) == "erp").values(due_at=at))
+
+
+def test_nothing_is_sent_where_nothing_is_due(need: Need, database: Database) -> None:
+    due_source(database, AT + MINUTE)
+    due_delivery(database, AT + MINUTE)
+    assert [need.of(task, database, AT + SECOND) for task in (TICK, SWEEP)] == [False, False]
+
+
+def test_each_is_sent_from_the_moment_at_which_something_is_due(need: Need, database: Database) -> None:
+    due_source(database, AT + 3 * SECOND)
+    due_delivery(database, AT + 5 * SECOND)
+    asked = [AT + n * SECOND for n in range(1, 7)]
+    assert [need.of(TICK, database, at) for at in asked] == [False, False, True, True, True, True]
+    assert [need.of(SWEEP, database, at) for at in asked] == [False, False, False, False, True, True]
+
+
+def test_no_tick_is_sent_for_a_source_that_is_paused(need: Need, database: Database) -> None:
+    due_source(database, AT)
+    with database.transaction() as session:
+        sources.pause(session, "a", "by hand", AT)
+    assert not need.of(TICK, database, AT + SECOND)
+
+
+def test_a_source_that_was_sent_in_vain_is_looked_at_still(need: Need, database: Database) -> None:
+    due_source(database, AT)
+    with database.transaction() as session:
+        sources.queue_due(session, ["a"], AT)
+    assert need.of(TICK, database, AT + SECOND)
+
+
+def test_a_sweep_is_sent_every_so_often_for_health_to_see(need: Need, database: Database) -> None:
+    asked = [AT + n * SIGN_EVERY / 2 for n in range(1, 7)]
+    assert [need.of(SWEEP, database, at) for at in asked] == [False, True] * 3
+
+
+def test_a_clock_that_was_set_back_silences_no_sweep(need: Need, database: Database) -> None:
+    asked = [AT - MINUTE, AT - MINUTE + SECOND, AT - MINUTE + SIGN_EVERY]
+    assert [need.of(SWEEP, database, at) for at in asked] == [True, False, True]
+
+
+def test_what_is_no_tick_is_always_sent(need: Need, database: Database) -> None:
+    assert need.of(PRUNE, database, AT)
+
+
+def test_in_trouble_with_the_database_ticks_are_sent_as_ever(need: Need, tmp_path: Path) -> None:
+    with closing(Database(f"sqlite:///{tmp_path}/empty.db")) as empty:
+        assert schema.found(empty) is None
+        assert [need.of(task, empty, AT + SECOND) for task in (TICK, SWEEP)] == [True, True]
