@@ -83,6 +83,9 @@ class ScriptedProvider:
     def acknowledge(self, external_ids: Sequence[str]) -> None:
         raise NotImplementedError(external_ids)
 
+    def outline(self, item: Item, now: datetime) -> Notification:
+        return self.normalise(item, now)
+
     def normalise(self, item: Item, now: datetime) -> Notification:
         if "id" not in item:
             raise ItemRejected("it has no id" + item.get("detail", ""))

@@ -85,6 +85,15 @@ def json_bytes(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
+def json_text(value: object) -> str:
+    """JSON in ASCII escapes, which any database takes."""
+    try:
+        written = orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value)
+    return written.decode() if written.isascii() else json.dumps(value)
+
+
 def _subject(notification: Notification) -> dict[str, str | None] | None:
     if notification.subject_type is None and notification.subject_id is None:
         return None

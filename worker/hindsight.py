@@ -40,7 +40,9 @@ def take_in(session: Session, errand: Errand, page: Page, now: datetime) -> tupl
     presence = backfills.presence(session, begun.source_id, subscription.overlap, subscription.track_for, now)
     items, unfit = normalise_all(subscription.provider, page.items, now)
     ours = past.belonging(subscription.provider.contract, begun.since, begun.until, items)
-    stored = notifications.store_page(session, begun.source_id, begun.source, ours, now)
+    given = [(item.notification.external_id, item.content_hash) for item in ours]
+    differing = notifications.look_up(session, begun.source_id, begun.source, given)
+    stored = notifications.store_page(session, differing, ours, now)
     rejected.keep(session, begun.source_id, (*unfit, *stored.refused), now)
     if errand.past.deliver:
         stream = _stream(errand)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 Item = Mapping[str, Any]
 """One raw record, as the provider sent it: a JSON object."""
@@ -61,6 +61,23 @@ class Notification:
     correlation_id: str | None = None
     events: tuple[Event, ...] = ()
     raw: Item
+
+
+class Outline(NamedTuple):
+    """Of a notification, what tells whether it is new or has changed, and how far a reading has come.
+
+    Of a page's items most are known and as they were, and need no more than this.
+    """
+
+    external_id: str
+    status: Status
+    occurred_at: datetime | None
+    raw: Item
+    events: tuple[Event, ...] = ()
+
+
+Outlined = Outline | Notification
+"""Either will do; who has the whole need not say it twice."""
 
 
 @dataclass(frozen=True, slots=True)

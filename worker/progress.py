@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from worker.notification import Normalised
+from worker.notification import Outlined
 from worker.provider import Answered, Contract, Order, Page, Validators, Window
 
 FUTURE_GRACE = timedelta(seconds=5)
@@ -62,7 +62,7 @@ class Pass:
         """The provider's clock minus ours, with what this page's `Date` says; the first pass takes it as it is said."""
         return _smoothed(self.checkpoint, page.server_date, now)
 
-    def after(self, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime) -> "Pass":
+    def after(self, page: Page, items: Sequence[Outlined], changed: Collection[str], now: datetime) -> "Pass":
         """The pass with one more page stored. `changed`: the external ids that were new or different in the store.
 
         Only a complete pass moves the checkpoint.
@@ -101,17 +101,18 @@ def begin(
     return Pass(contract, overlap, now, window, checkpoint)
 
 
-def _newest(so_far: datetime | None, items: Sequence[Normalised], begun_at: datetime) -> datetime | None:
+def _newest(so_far: datetime | None, items: Sequence[Outlined], begun_at: datetime) -> datetime | None:
     """What was made since the pass began doesn't count: what shows up late meanwhile may have been passed already."""
-    seen = [at for item in items if (at := item.notification.occurred_at) and at <= begun_at + FUTURE_GRACE]
+    until = begun_at + FUTURE_GRACE
+    seen = [at for item in items if (at := item.occurred_at) and at <= until]
     return max(seen if so_far is None else [*seen, so_far], default=None)
 
 
-def _known_since(so_far: datetime | None, items: Sequence[Normalised], changed: Collection[str]) -> datetime | None:
+def _known_since(so_far: datetime | None, items: Sequence[Outlined], changed: Collection[str]) -> datetime | None:
     """Where the unbroken run of known rows begins; a new or changed row breaks it, an undated one doesn't count."""
     for item in items:
-        at = item.notification.occurred_at
-        if item.notification.external_id in changed:
+        at = item.occurred_at
+        if item.external_id in changed:
             so_far = None
         elif so_far is None:
             so_far = at
@@ -138,14 +139,14 @@ def _smoothed(checkpoint: Checkpoint, server_date: datetime | None, now: datetim
     return checkpoint.clock_offset + (seen - checkpoint.clock_offset) * _SMOOTHING
 
 
-def _may_end(step: Pass, items: Sequence[Normalised]) -> bool:
+def _may_end(step: Pass, items: Sequence[Outlined]) -> bool:
     """Newest first, without a filter: a whole overlap was known and unchanged, so what follows is too.
 
     Only rows up to the high-water mark count: those above it may be known from a pass that was cut off.
     """
     if step.known_since is None or step.checkpoint.high_water is None:
         return False
-    oldest = min((at for item in items if (at := item.notification.occurred_at)), default=None)
+    oldest = min((at for item in items if (at := item.occurred_at)), default=None)
     return oldest is not None and min(step.known_since, step.checkpoint.high_water) - oldest > step.overlap
 
 

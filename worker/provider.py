@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, ClassVar, Protocol
 
-from worker.notification import Item, Notification, Status
+from worker.notification import Item, Notification, Outlined, Status
 
 
 class Paging(Enum):
@@ -125,7 +125,7 @@ class Page:
 
 
 class Provider(Protocol):
-    """A provider, built from its options and an HTTP client. Every method but `normalise` asks the network.
+    """A provider, built from its options and an HTTP client. All but `outline` and `normalise` ask the network.
 
     Raises `ProviderError` of the kind that says whose move it is.
     """
@@ -144,6 +144,12 @@ class Provider(Protocol):
 
     def acknowledge(self, external_ids: Sequence[str]) -> None:
         """Tell the provider that we hold these. Only where the contract says `acknowledges`."""
+
+    def outline(self, item: Item, now: datetime) -> Outlined:
+        """What `normalise` would say, as far as an outline goes; or all of it, where that costs no more. As pure.
+
+        Raises ItemRejected without a usable id.
+        """
 
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The item in our words, by the provider's mapping table. Pure. Raises ItemRejected without a usable id."""

@@ -161,7 +161,7 @@ def _read_list(following: Following, together: Sequence[Bucket], roll: _Roll) ->
         taken = following.store(page)
         roll.heard(taken)
         yield Followed(page, taken)
-        times = [at for item in taken.items if (at := item.notification.occurred_at)]
+        times = [at for item in taken.items if (at := item.occurred_at)]
         if not roll.missing or passed(contract, together, min(times, default=None), overlap):
             break
 

@@ -5,12 +5,20 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 from uuid import UUID, uuid5
 
 import orjson
 
-from worker.notification import Normalised, Notification, Status, is_open, rfc3339
+from worker.errors import ItemRejected
+from worker.notification import Normalised, Outlined, Status, is_open, rfc3339
 
+DEEPEST_ITEM = 100
+"""Levels of nesting in an item; a deeper one can't be kept safely."""
+
+_HOLDING = frozenset({dict, list})
+_LOOKED_INTO = _HOLDING | {type(None)}
 _NAMESPACE = UUID("7f1c3a52-5d0e-5b7e-9a57-70c51a000000")
 
 
@@ -71,20 +79,24 @@ def ended(source: str, item: Normalised, known: Known, kind: MessageType) -> Rev
     return _revision(source, item, known.revision + 1, kind, known)
 
 
+@lru_cache(maxsize=1024)  # a page's rows, messages and deliveries ask for the same ones
 def notification_id(source: str, external_id: str) -> UUID:
     """The same for the same notification, even after the database was lost (INTERFACE, section 4)."""
     return uuid5(_NAMESPACE, f"{source}\n{external_id}")
 
 
-def content_hash(notification: Notification, volatile: frozenset[str]) -> str:
+def content_hash(notification: Outlined, volatile: frozenset[str]) -> str:
     """Hex of all that a change of which is an update: the raw item without nulls and volatile members, status, events.
 
     Absent and null are the same (PROVIDERS, 0.2 rule 7). The canonical fields follow from these, so that a better
-    mapping in a later version of ours is not taken for a change at the provider's.
+    mapping in a later version of ours is not taken for a change at the provider's. Raises ItemRejected for an item that
+    is nested too deeply.
     """
     events = [(event.type, rfc3339(event.at), event.action) for event in notification.events]
-    raw = {name: value for name, value in notification.raw.items() if name not in volatile}
-    return hashlib.sha256(_canonical([notification.status.value, events, _without_nulls(raw)])).hexdigest()
+    raw = notification.raw
+    if volatile and not volatile.isdisjoint(raw):
+        raw = {name: member for name, member in raw.items() if name not in volatile}
+    return hashlib.sha256(_canonical([notification.status, events, _without_nulls(raw, DEEPEST_ITEM - 1)])).hexdigest()
 
 
 def _revision(source: str, item: Normalised, number: int, kind: MessageType, known: Known | None) -> Revision:
@@ -106,12 +118,20 @@ def _reopened_by_older_copy(item: Normalised, known: Known) -> bool:
     return not newer
 
 
-def _without_nulls(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
-    if isinstance(value, list):
-        return [_without_nulls(member) for member in value]
-    return value
+def _without_nulls(value: Any, levels: int) -> Any:
+    """An object or a list without what is null in objects; so many levels of it are allowed."""
+    if not levels:
+        raise ItemRejected(f"it is nested more than {DEEPEST_ITEM} levels deep")
+    listed = type(value) is list
+    if _LOOKED_INTO.isdisjoint(map(type, value if listed else value.values())):
+        return value
+    if listed:
+        return [_without_nulls(member, levels - 1) if type(member) in _HOLDING else member for member in value]
+    return {
+        name: _without_nulls(member, levels - 1) if type(member) in _HOLDING else member
+        for name, member in value.items()
+        if member is not None
+    }
 
 
 def _canonical(value: object) -> bytes:

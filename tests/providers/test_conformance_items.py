@@ -20,7 +20,7 @@ from tests.providers.stage import (
     without_fetch,
 )
 from worker.errors import ContractBroken, ItemRejected, Unavailable
-from worker.notification import Status
+from worker.notification import Outlined, Status
 from worker.sandbox import Fail
 
 # One item
@@ -130,6 +130,20 @@ def test_a_row_is_dated_as_the_provider_dates_it_and_kept_untouched(stage: Stage
     assert found.raw == row.raw
 
 
+@every_provider
+def test_an_outline_says_what_the_notification_does(stage: Stage) -> None:
+    stage.grow(3)
+    provider = stage.provider()
+    items = [item for page in read(provider) for item in page.items]
+    whole = [provider.normalise(item, stage.clock.at) for item in items]
+    outlines = [provider.outline(item, stage.clock.at) for item in items]
+    assert [_known_by(one) for one in outlines] == [_known_by(one) for one in whole]
+
+
+def _known_by(one: Outlined) -> tuple[Any, ...]:
+    return one.external_id, one.status, one.occurred_at, one.raw, one.events
+
+
 Spoil = Callable[[Stage, dict[str, Any]], Any]
 ODD: dict[str, tuple[Spoil, datetime | None]] = {
     "undated": (lambda stage, raw: stage.case.dated(raw, None), None),
@@ -169,6 +183,8 @@ def test_a_row_without_an_id_is_rejected_and_takes_no_other_with_it(stage: Stage
     for raw in nameless:
         with pytest.raises(ItemRejected):
             provider.normalise(raw, stage.clock.at)
+        with pytest.raises(ItemRejected):
+            provider.outline(raw, stage.clock.at)
 
 
 @every_provider

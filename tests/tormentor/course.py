@@ -15,7 +15,7 @@ from tests.tormentor.shape import NEWEST, Scenario
 from worker import progress
 from worker.errors import ItemRejected, ProviderError, RateLimited, Unavailable
 from worker.intake import normalise_all
-from worker.notification import Item, Normalised, Notification, RejectedItem, Status
+from worker.notification import Item, Normalised, Notification, Outlined, RejectedItem, Status
 from worker.progress import FUTURE_GRACE, Checkpoint, Pass
 from worker.provider import Answered, Contract, Page, Paging, Provider, Window
 from worker.rest.client import Client
@@ -62,7 +62,7 @@ class Machine:
 
     pages: Callable[[Client, Contract, Listing, Window], Iterator[Page]] = pages_of
     begin: Callable[[Contract, Checkpoint, datetime | None, timedelta, datetime], Pass] = progress.begin
-    after: Callable[[Pass, Page, Sequence[Normalised], Collection[str], datetime], Pass] = Pass.after
+    after: Callable[[Pass, Page, Sequence[Outlined], Collection[str], datetime], Pass] = Pass.after
     normalise_all: Callable[[Provider, Sequence[Any], datetime], tuple[list[Normalised], list[RejectedItem]]] = (
         normalise_all
     )
@@ -146,13 +146,14 @@ class Course:
         items, unfit = machine.normalise_all(
             cast("Provider", _Provider(self.contract)), page.items, now + self.checkpoint.clock_offset
         )
+        outlines = [item.notification for item in items]
         if machine.checkpoint_first:
-            self.checkpoint = machine.after(reading, page, items, (), now).checkpoint
+            self.checkpoint = machine.after(reading, page, outlines, (), now).checkpoint
         if self.api.crashes:
             raise _Killed
         changed = self._stored(items)
         self.rejected |= {cast("str", item.raw["no"]) for item in unfit}
-        reading = machine.after(reading, page, items, changed, now)
+        reading = machine.after(reading, page, outlines, changed, now)
         self._mark_is_sound(reading.checkpoint)
         self.checkpoint = reading.checkpoint
         return reading

@@ -11,7 +11,7 @@ from tests.tormentor.shape import What
 from worker import progress
 from worker.errors import ContractBroken
 from worker.intake import normalise_all
-from worker.notification import Normalised, RejectedItem
+from worker.notification import Normalised, Outlined, RejectedItem
 from worker.progress import Checkpoint, Pass
 from worker.provider import Answered, Contract, Page, Provider
 from worker.revision import Known, Revision, revise
@@ -49,7 +49,7 @@ def _grainless(contract: Contract, checkpoint: Checkpoint, start_at: Any, overla
 
 
 def _risen_with_each_page(
-    step: Pass, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime
+    step: Pass, page: Page, items: Sequence[Outlined], changed: Collection[str], now: datetime
 ) -> Pass:
     """The mark rises while the pass is under way."""
     after = step.after(page, items, changed, now)
@@ -58,11 +58,11 @@ def _risen_with_each_page(
 
 
 def _risen_into_the_future(
-    step: Pass, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime
+    step: Pass, page: Page, items: Sequence[Outlined], changed: Collection[str], now: datetime
 ) -> Pass:
     """Future-dated rows move the mark."""
     after = step.after(page, items, changed, now)
-    times = [at for item in items if (at := item.notification.occurred_at)]
+    times = [at for item in items if (at := item.occurred_at)]
     newest = max([*times, *([after.newest] if after.newest else [])], default=None)
     after = replace(after, newest=newest)
     marks = [mark for mark in (after.checkpoint.high_water, newest) if mark]
@@ -71,13 +71,13 @@ def _risen_into_the_future(
 
 
 def _risen_while_reading(
-    step: Pass, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime
+    step: Pass, page: Page, items: Sequence[Outlined], changed: Collection[str], now: datetime
 ) -> Pass:
     """What was made while the pass was under way moves the mark."""
     return replace(step, begun_at=now).after(page, items, changed, now)
 
 
-def _fallen(step: Pass, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime) -> Pass:
+def _fallen(step: Pass, page: Page, items: Sequence[Outlined], changed: Collection[str], now: datetime) -> Pass:
     """The mark is whatever the last pass saw."""
     after = step.after(page, items, changed, now)
     mark = after.newest if after.complete else after.checkpoint.high_water
@@ -85,7 +85,7 @@ def _fallen(step: Pass, page: Page, items: Sequence[Normalised], changed: Collec
 
 
 def _ended_by_a_known_page(
-    step: Pass, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime
+    step: Pass, page: Page, items: Sequence[Outlined], changed: Collection[str], now: datetime
 ) -> Pass:
     """A page without anything new ends the pass."""
     known = bool(items) and not changed and not page.last
@@ -93,7 +93,7 @@ def _ended_by_a_known_page(
 
 
 def _ended_above_the_mark(
-    step: Pass, page: Page, items: Sequence[Normalised], changed: Collection[str], now: datetime
+    step: Pass, page: Page, items: Sequence[Outlined], changed: Collection[str], now: datetime
 ) -> Pass:
     """Rows count as known wherever they are, also those of a pass that was cut off."""
     bold = replace(step, checkpoint=replace(step.checkpoint, high_water=_FAR)).after(page, items, changed, now)

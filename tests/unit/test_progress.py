@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.fakes import AT, NewestFirst, ScriptedProvider
-from worker.notification import Normalised, Notification, Status
+from worker.notification import Outline, Status
 from worker.progress import FUTURE_GRACE, Checkpoint, Pass, begin, earliest
 from worker.provider import Contract, Order, Page, Window
 
@@ -14,13 +14,11 @@ WINDOWED, NEWEST_FIRST = ScriptedProvider.contract, NewestFirst.contract
 MARK = Checkpoint(high_water=AT)
 
 
-def _row(name: str, at: datetime | None) -> Normalised:
-    return Normalised(
-        Notification(external_id=name, kind=None, title=None, status=Status.NEW, occurred_at=at, raw={}), "hash"
-    )
+def _row(name: str, at: datetime | None) -> Outline:
+    return Outline(name, Status.NEW, at, {})
 
 
-def _rows(*minutes: float | None) -> list[Normalised]:
+def _rows(*minutes: float | None) -> list[Outline]:
     """Rows that are so many minutes older than the mark."""
     return [_row(f"m{age}", None if age is None else AT - MINUTE * age) for age in minutes]
 

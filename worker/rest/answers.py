@@ -4,11 +4,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
+
+import orjson
 
 from worker.errors import AuthFailed, ContractBroken, ProviderError, RateLimited, Unavailable
 from worker.provider import Validators
@@ -25,6 +28,10 @@ BackAt = Callable[[Any], datetime | None]
 """What a provider's own error body, as JSON, says about when it is back; by the provider's clock."""
 
 _DIGITS_OF_A_NUMBER = 4000
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_BEYOND_64_BITS = b"0" * 19
+"""So many digits may be an integer that orjson makes a float of; whatever else it can't read exactly, it refuses."""
+
 _OK = range(200, 300)
 _REDIRECT = range(300, 400)
 _SERVER_ERROR = range(500, 600)
@@ -162,6 +169,9 @@ def decoded(body: bytes) -> Any:
     """
     if not body.strip():
         return None
+    if _BEYOND_64_BITS not in body.translate(_DIGITS):
+        with suppress(orjson.JSONDecodeError):
+            return orjson.loads(body)
     try:
         return json.loads(body, parse_constant=_no_number, parse_float=_number)
     except (ValueError, RecursionError, InvalidOperation):

@@ -91,10 +91,11 @@ def pages_of(client: Client, contract: Contract, listing: Listing, window: Windo
 
     Where an earlier poll was cut short, only those that are not stored yet.
     """
-    visit = Visit(client, contract, window, partial(lightly, listing.key, listing.when))
+    found = way(contract, window)
+    visit = Visit(client, contract, window, partial(lightly, listing.key, None if found in _UNTIMED else listing.when))
     seen = replace(listing, key=of_seen(listing.key, "name"), when=of_seen(listing.when, "at"))
     reader = _Reader(client, contract, seen, visit)
-    pages = visit.told(_WAYS[way(contract, window)](reader, window))
+    pages = visit.told(_WAYS[found](reader, window))
     return islice(pages, window.answered.pages if window.answered else 0, None)
 
 
@@ -222,6 +223,9 @@ def _only(reading: Reading) -> Iterator[Page]:
 def _whole(pages: Iterator[Page]) -> Iterator[Page]:
     return (replace(page, last=True) for page in pages)
 
+
+_UNTIMED = frozenset({Way.LINKS, Way.CURSORS})
+"""Ways to read that look at no row's time."""
 
 _WAYS: Mapping[Way, Callable[[_Reader, Window], Iterator[Page]]] = {
     Way.LINKS: _Reader.links,

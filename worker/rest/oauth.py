@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from threading import Lock
 from uuid import uuid4
 
-import jwt
 from requests import PreparedRequest
 
 from worker.errors import AuthFailed, ContractBroken, ProviderError, Unavailable
@@ -52,6 +51,8 @@ class PrivateKey:
 
         Raises AuthFailed when the key can't sign.
         """
+        import jwt  # noqa: PLC0415  # takes longer to load than all the rest of this package, and few providers want it
+
         claims = {
             "iss": grant.client_id,
             "sub": grant.client_id,

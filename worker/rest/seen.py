@@ -17,9 +17,9 @@ class Seen(NamedTuple):
     at: datetime | None
 
 
-def lightly(key: Key, when: Callable[[Any], datetime | None], reading: Reading) -> Reading:
-    """The reading with what paging needs of its rows. One without an id is known by all that it holds, and stays."""
-    rows = [row if (name := key(row)) is None else Seen(name, when(row)) for row in reading.rows]
+def lightly(key: Key, when: Callable[[Any], datetime | None] | None, reading: Reading) -> Reading:
+    """The reading with what paging needs of its rows; `when` None: no times. One without an id stays as it is."""
+    rows = [row if (name := key(row)) is None else Seen(name, when(row) if when else None) for row in reading.rows]
     return replace(reading, rows=rows)
 
 

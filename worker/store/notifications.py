@@ -1,23 +1,25 @@
 """Notifications: a page is one look-up of what is known and one upsert of what is new or changed (DESIGN, rule 9)."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import case, func
+from sqlalchemy import case, func, null
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from sqlmodel import Session, col, select
 
+from worker.envelope import json_text
 from worker.notification import Normalised, Notification, RejectedItem, Status, rfc3339
 from worker.revision import Known, MessageType, Revision, notification_id, revise
+from worker.store import lookups
+from worker.store.batches import put
 from worker.store.session import is_passing
-from worker.store.session import upsert as insert
 from worker.store.tables import NotificationRow
 
-_KEPT = frozenset({"id", "source_id", "external_id", "first_seen_at", "delivered_at"})
+_PARTS = 8
+"""Into so many a page is cut to find what the database refuses of it: few tries for one row, not many for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,40 +31,71 @@ class Stored:
     refused: tuple[RejectedItem, ...] = ()
 
 
-def store_page(session: Session, source_id: int, source: str, items: Sequence[Normalised], now: datetime) -> Stored:
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """What of a source's page is not stored as it is given: by external id, the stored hash; None: it is new."""
+
+    source_id: int
+    source: str
+    hashes: Mapping[str, str | None]
+
+
+def look_up(session: Session, source_id: int, source: str, items: Iterable[tuple[str, str]]) -> Differing:
+    """What is new or different of these external ids and hashes. One that is given with two hashes differs from one."""
+    given, hashes = list(items), dict[str, str]()
+    hashes.update(given)
+    if len(hashes) < len(given):
+        hashes |= {name: "" for name, digest in given if hashes[name] != digest}
+    return Differing(source_id, source, lookups.differing(session, source_id, hashes))
+
+
+def store_page(session: Session, differing: Differing, items: Sequence[Normalised], now: datetime) -> Stored:
     """Store what is new or changed of a page. What the database refuses comes back as refused; the page goes on.
 
     Runs under the source's lease: nobody else writes this source's notifications meanwhile.
     """
+    fresh = [item for item in items if _name(item) in differing.hashes]
+    return _stored(session, differing, fresh, now) if fresh else Stored((), {})
+
+
+def _stored(session: Session, differing: Differing, items: Sequence[Normalised], now: datetime) -> Stored:
     try:
         with session.begin_nested():
-            return _store(session, source_id, source, items, now)
-    except (DataError, IntegrityError, StatementError, UnicodeError) as refusal:
+            return _store(session, differing, items, now)
+    except (DataError, IntegrityError, StatementError, ValueError) as refusal:
         if is_passing(refusal):
             raise
         if len(items) == 1:
             return Stored((), {}, (RejectedItem(items[0].notification.raw, _reason(refusal)),))
-    halves = items[: len(items) // 2], items[len(items) // 2 :]
-    first, second = (store_page(session, source_id, source, half, now) for half in halves)
+    size = -(-len(items) // _PARTS)
+    parts = [_stored(session, differing, items[at : at + size], now) for at in range(0, len(items), size)]
     return Stored(
-        first.revisions + second.revisions, first.first_seen_at | second.first_seen_at, first.refused + second.refused
+        tuple(revision for part in parts for revision in part.revisions),
+        {name: at for part in parts for name, at in part.first_seen_at.items()},
+        tuple(item for part in parts for item in part.refused),
     )
 
 
-def _store(session: Session, source_id: int, source: str, items: Sequence[Normalised], now: datetime) -> Stored:
-    known, first_seen = _known(session, source_id, {item.notification.external_id for item in items})
+def _store(session: Session, differing: Differing, items: Sequence[Normalised], now: datetime) -> Stored:
+    stale = {name for item in items if differing.hashes[name := _name(item)] is not None}
+    known, first_seen = _known(session, differing.source_id, stale) if stale else ({}, {})
     revisions = []
     for item in items:
-        external_id = item.notification.external_id
-        if revision := revise(source, item, known.get(external_id)):
+        name = _name(item)
+        if revision := revise(differing.source, item, known.get(name)):
             revisions.append(revision)
-            known[external_id] = _known_now(revision)
-            first_seen.setdefault(external_id, now)
-    latest = {revision.item.notification.external_id: revision for revision in revisions}
+            known[name] = _known_now(revision)
+            first_seen.setdefault(name, now)
+    latest = {_name(revision.item): revision for revision in revisions}
     if latest:
-        rows = (_row(source_id, source, revision, now) for revision in latest.values())
-        _write(session, sorted(rows, key=itemgetter("id")))  # locked in the order that recording keeps too
+        rows = (_row(differing, revision, now) for revision in latest.values())
+        in_order = sorted(rows, key=itemgetter("id"))  # locked in the order that recording keeps too
+        put(session, NotificationRow, in_order, _renewed)
     return Stored(tuple(revisions), first_seen)
+
+
+def _name(item: Normalised) -> str:
+    return item.notification.external_id
 
 
 def _known(session: Session, source_id: int, external_ids: set[str]) -> tuple[dict[str, Known], dict[str, datetime]]:
@@ -87,27 +120,26 @@ def _known_now(revision: Revision) -> Known:
     )
 
 
-def _write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """A row whose time has changed leaves its bucket: it would be missed there."""
-    statement = insert(session, NotificationRow)
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in _KEPT}
-    moved = statement.excluded["occurred_at"].is_distinct_from(col(NotificationRow.occurred_at))
-    changed["tracked_since"] = func.coalesce(NotificationRow.tracked_since, statement.excluded["tracked_since"])
-    changed["bucket_id"] = case((moved, None), else_=col(NotificationRow.bucket_id))
-    session.execute(statement.on_conflict_do_update(index_elements=["source_id", "external_id"], set_=changed), rows)
+def _renewed(insert: Any) -> Any:
+    """What is known gets the new revision. A row whose time has changed leaves its bucket: it would be missed there."""
+    changed = {name: insert.excluded[name] for name in _WRITTEN if name != "external_id"}
+    moved = insert.excluded["occurred_at"].is_distinct_from(col(NotificationRow.occurred_at))
+    changed["tracked_since"] = func.coalesce(NotificationRow.tracked_since, insert.excluded["tracked_since"])
+    changed["bucket_id"] = case((moved, null()), else_=col(NotificationRow.bucket_id))
+    return insert.on_conflict_do_update(index_elements=["source_id", "external_id"], set_=changed)
 
 
-def _row(source_id: int, source: str, revision: Revision, now: datetime) -> dict[str, Any]:
+def _row(page: Differing, revision: Revision, now: datetime) -> dict[str, Any]:
     item = revision.item.notification
     return {
-        "id": notification_id(source, item.external_id),
-        "source_id": source_id,
+        "id": notification_id(page.source, item.external_id),
+        "source_id": page.source_id,
         "revision": revision.number,
         "content_hash": revision.item.content_hash,
         "message_id": revision.message_id,
         "status": item.status.value,
-        "events": json.dumps(_events(item)),
-        "raw": json.dumps(item.raw),
+        "events": json_text(_events(item)) if item.events else "[]",
+        "raw": json_text(item.raw),
         "first_seen_at": now,
         "delivered_at": None,
         "followed": revision.item.open,
@@ -129,6 +161,13 @@ COPIED = (
     "external_id", "kind", "title", "provider_status", "subject_type", "subject_id", "message", "reason", "occurred_at",
     "updated_at", "expires_at", "read_at", "closed_at", "provider_delivered_at", "correlation_id",
 )  # fmt: skip
+
+
+_WRITTEN = (
+    "revision", "content_hash", "message_id", "status", "events", "raw", "followed", "withdrawn_at", "absences",
+    *COPIED,
+)  # fmt: skip
+"""The columns that a new revision changes, but for those that are worked out."""
 
 
 def _events(item: Notification) -> list[dict[str, str | None]]:

@@ -14,9 +14,10 @@ from worker.delivery import DeliveryStatus, Trigger
 from worker.envelope import Origin, seal
 from worker.interest import Interest, Topic, unwanted
 from worker.revision import MessageType, Revision, notification_id
-from worker.store import forms, overtaken
+from worker.store import forms, overtaken, owed
+from worker.store.batches import put
 from worker.store.notifications import Stored
-from worker.store.session import upsert
+from worker.store.owed import Share, Shares
 from worker.store.tables import Delivery, EndpointRow, Message
 
 BEFORE_START = "before start_at"
@@ -45,25 +46,51 @@ def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[In
     """
     if not stored.revisions:
         return 0
-    session.execute(
-        upsert(session, Message).on_conflict_do_nothing(index_elements=["id"]),
-        [_message(stream, revision, stored.first_seen_at, now) for revision in stored.revisions],
-    )
+    messages = [_message(stream, revision, stored.first_seen_at, now) for revision in stored.revisions]
+    put(session, Message, messages, _message_once)
     endpoints = _endpoints(session, [interest.endpoint for interest in interests])
-    rows = [
-        _delivery(stream, revision, endpoints[interest.endpoint], now)
+    known = [interest for interest in interests if interest.endpoint in endpoints]
+    shares = _shares(stream, stored.revisions, known, endpoints)
+    formats = {endpoints[each.endpoint].id or 0: each.format for each in known}
+    forms.seal_owed(session, shares, formats)
+    due = _owe(session, shares, now)
+    latest = {endpoints[each.endpoint].id or 0 for each in known if each.latest}
+    theirs = {each for share, ids in shares.items() if latest.intersection(share.endpoints) for each in ids}
+    later = [
+        notification_id(stream.source, revision.item.notification.external_id)
         for revision in stored.revisions
-        for interest in interests
-        if interest.endpoint in endpoints and not unwanted(interest, _topic(stream, revision))
+        if revision.number > 1 and revision.message_id in theirs
     ]
-    formats = {endpoints[each.endpoint].id or 0: each.format for each in interests if each.endpoint in endpoints}
-    forms.seal_owed(session, rows, formats)
-    due = _owe(session, rows, now)
-    latest = [endpoints[each.endpoint].id or 0 for each in interests if each.latest and each.endpoint in endpoints]
-    later = [row["notification_id"] for row in rows if row["revision"] > 1 and row["endpoint_id"] in latest]
     if later:
-        overtaken.skip(session, latest, col(Delivery.notification_id).in_(later), now)
+        overtaken.skip(session, sorted(latest), col(Delivery.notification_id).in_(later), now)
     return due
+
+
+def _shares(
+    stream: Stream, revisions: Sequence[Revision], known: Sequence[Interest], endpoints: Mapping[str, EndpointRow]
+) -> Shares:
+    """Whom each revision's message is owed to, and who wants it but doesn't get it; those alike together."""
+    split: dict[tuple[str | None, ...], list[Share]] = {}
+    shares: dict[Share, list[str]] = {}
+    for revision in revisions:
+        notification = revision.item.notification
+        reason = _skipped_because(stream, revision)
+        about = (revision.type, notification.kind, notification.status, reason)
+        if about not in split:
+            topic = Topic(revision.type, stream.source, notification.kind, notification.status)
+            split[about] = _split([endpoints[each.endpoint] for each in known if not unwanted(each, topic)], reason)
+        for share in split[about]:
+            shares.setdefault(share, []).append(revision.message_id)
+    return shares
+
+
+def _split(wanting: Sequence[EndpointRow], reason: str | None) -> list[Share]:
+    """Those of them that are disabled get nothing, for that reason if for no other."""
+    why = {row.id or 0: reason or (DISABLED if row.disabled_at else None) for row in wanting}
+    return [
+        Share(tuple(identity for identity in sorted(why) if why[identity] == each), each)
+        for each in dict.fromkeys(why[identity] for identity in sorted(why))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,33 +112,17 @@ def owe_notice(session: Session, notice: Notice, endpoints: Sequence[str], now: 
     session.add(message)
     session.flush()
     forms.seal_all(session, [message.id], notice.formats)
-    rows = [_owed(message, endpoint, now) for endpoint in _endpoints(session, endpoints).values()]
-    return _owe(session, rows, now)
+    wanting = list(_endpoints(session, endpoints).values())
+    return _owe(session, {share: [message.id] for share in _split(wanting, None)}, now)
 
 
-def _owed(message: Message, endpoint: EndpointRow, now: datetime) -> dict[str, Any]:
-    return {
-        "message_id": message.id,
-        "endpoint_id": endpoint.id,
-        "notification_id": None,
-        "revision": message.revision,
-        "status": (DeliveryStatus.SKIPPED if endpoint.disabled_at else DeliveryStatus.PENDING).value,
-        "reason": DISABLED if endpoint.disabled_at else None,
-        "trigger": Trigger.FIRST.value,
-        "next_attempt_at": None if endpoint.disabled_at else now,
-        "created_at": now,
-    }
+def _owe(session: Session, shares: Shares, now: datetime) -> int:
+    wake(session, owed.make(session, shares, now), now)
+    return sum(len(share.endpoints) * len(ids) for share, ids in shares.items() if not share.reason)
 
 
-def _owe(session: Session, rows: Sequence[dict[str, Any]], now: datetime) -> int:
-    if not rows:
-        return 0
-    session.execute(
-        upsert(session, Delivery).on_conflict_do_nothing(index_elements=["message_id", "endpoint_id"]), list(rows)
-    )
-    pending = [row["endpoint_id"] for row in rows if row["status"] == DeliveryStatus.PENDING]
-    wake(session, set(pending), now)
-    return len(pending)
+def _message_once(insert: Any) -> Any:
+    return insert.on_conflict_do_nothing(index_elements=["id"])
 
 
 def wake(session: Session, endpoint_ids: set[int], now: datetime) -> None:
@@ -131,11 +142,6 @@ def _endpoints(session: Session, names: Sequence[str]) -> Mapping[str, EndpointR
     return {row.name: row for row in rows}
 
 
-def _topic(stream: Stream, revision: Revision) -> Topic:
-    notification = revision.item.notification
-    return Topic(revision.type, stream.source, notification.kind, notification.status)
-
-
 def _message(stream: Stream, revision: Revision, first_seen: Mapping[str, datetime], now: datetime) -> dict[str, Any]:
     notification = revision.item.notification
     identity = notification_id(stream.source, notification.external_id)
@@ -153,28 +159,12 @@ def _message(stream: Stream, revision: Revision, first_seen: Mapping[str, dateti
     }
 
 
-def _delivery(stream: Stream, revision: Revision, endpoint: EndpointRow, now: datetime) -> dict[str, Any]:
-    reason = _skipped_because(stream, revision, endpoint)
-    return {
-        "message_id": revision.message_id,
-        "endpoint_id": endpoint.id,
-        "notification_id": notification_id(stream.source, revision.item.notification.external_id),
-        "revision": revision.number,
-        "status": (DeliveryStatus.SKIPPED if reason else DeliveryStatus.PENDING).value,
-        "reason": reason,
-        "trigger": Trigger.FIRST.value,
-        "next_attempt_at": None if reason else now,
-        "created_at": now,
-    }
-
-
-def _skipped_because(stream: Stream, revision: Revision, endpoint: EndpointRow) -> str | None:
+def _skipped_because(stream: Stream, revision: Revision) -> str | None:
     if revision.item.notification.external_id in stream.silent:
         return BACKFILL
     occurred_at = revision.item.notification.occurred_at
-    if revision.type is MessageType.CREATED and stream.start_at and occurred_at and occurred_at < stream.start_at:
-        return BEFORE_START
-    return DISABLED if endpoint.disabled_at else None
+    old = stream.start_at and occurred_at and occurred_at < stream.start_at
+    return BEFORE_START if old and revision.type is MessageType.CREATED else None
 
 
 def redeliver(session: Session, delivery_ids: Sequence[int], now: datetime) -> list[int]:

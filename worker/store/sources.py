@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, case, func, or_, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, func, or_, update
 from sqlmodel import Session, col, select
 
 from worker.errors import LeaseLost
@@ -98,12 +100,12 @@ def acquire(session: Session, name: str, now: datetime, *, only_due: bool, polls
 
 def renew(session: Session, lease: Lease, now: datetime) -> None:
     """Hold the lease for another minute. Raises LeaseLost when it ran out or is another's: then write nothing."""
-    _under_lease(session, lease, now, lease_until=now + LEASE_FOR)
+    _write_under_lease(session, lease, now, lease_until=now + LEASE_FOR)
 
 
 def advance(session: Session, lease: Lease, checkpoint: Checkpoint, now: datetime) -> None:
     """Commit how far the source has come. Raises LeaseLost."""
-    _under_lease(
+    _write_under_lease(
         session,
         lease,
         now,
@@ -212,6 +214,24 @@ def _checkpoint(source: Source) -> Checkpoint:
         newest_id=source.newest_id,
         changes_until=source.changes_until,
     )
+
+
+def _write_under_lease(session: Session, lease: Lease, now: datetime, **values: object) -> None:
+    """As `_under_lease`, once a page: without the session, which knows of no source meanwhile."""
+    held = {"held_id": lease.source_id, "held_token": lease.token, "held_at": now}
+    if session.connection().execute(_held(tuple(values)), held | values).first() is None:
+        raise LeaseLost(f"source {lease.source}")
+
+
+@cache
+def _held(names: tuple[str, ...]) -> Any:
+    source: Table = Source.__table__  # type: ignore[attr-defined]
+    held = update(source).where(
+        source.c.id == bindparam("held_id"),
+        source.c.lease_token == bindparam("held_token"),
+        source.c.lease_until > bindparam("held_at"),
+    )
+    return held.values({name: bindparam(name) for name in names}).returning(source.c.id)
 
 
 def _under_lease(session: Session, lease: Lease, now: datetime, **values: object) -> None:

@@ -34,6 +34,7 @@ class Line:
     stopping: Callable[[], bool] = lambda: False
     held: set[str] = field(default_factory=set)
     every: timedelta = EVERY
+    owed: Callable[[], None] = lambda: None
 
     def poll(self, provider: ScriptedProvider, *, only_due: bool = False) -> PollSummary | None:
         interests = tuple(Interest(name) for name in self.desk.limits)
@@ -45,7 +46,7 @@ class Line:
             track_for=TRACK_FOR,
             interests=interests,
         )
-        world = Surroundings(self.desk.database, self.clock, self.random, self.stopping, self.held)
+        world = Surroundings(self.desk.database, self.clock, self.random, self.stopping, self.held, owed=self.owed)
         return poll.poll(subscription, world, only_due=only_due)
 
     def fails(self, provider: ScriptedProvider, *expected: type[Exception]) -> None:

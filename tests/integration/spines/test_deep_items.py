@@ -31,6 +31,6 @@ def test_whatever_is_beside_it_is_stored_and_told(line: Line, levels: int) -> No
 def test_it_is_kept_cut_and_the_reason_says_so(line: Line) -> None:
     line.poll(ScriptedProvider([page(item("deep", more=nested(1_000)), last=True)]))
     [row] = line.desk.rows(RejectedRow)
-    assert row.reason == "it is nested too deeply"
+    assert row.reason == "it is nested more than 100 levels deep"
     assert row.raw.startswith('"{\\"id\\": \\"deep\\"')
     assert len(row.raw) < 5_000

@@ -26,7 +26,7 @@ def test_a_page_that_is_known_costs_one_look_up_and_writes_nothing(desk: Desk) -
         stored = desk.store(*page)
     assert stored.revisions == ()
     assert _writes(said) == []
-    assert len([text for text in said if "FROM notification" in text]) == 1
+    assert len([text for text in said if "JOIN notification" in text or "FROM notification" in text]) == 1
 
 
 @pytest.mark.parametrize("endpoints", [1, 3])
@@ -195,3 +195,30 @@ def test_nothing_rejected_writes_nothing(desk: Desk) -> None:
     with statements(desk.database) as said, desk.database.transaction() as session:
         rejected.keep(session, 1, [], desk.now)
     assert said == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_id_with_a_nul_is_known_again_by_sqlite(desk: Desk) -> None:
+    page = [item("a"), item("nul \x00")]
+    assert len(desk.store(*page).revisions) == 2
+    assert desk.store(*page).revisions == ()
+    assert [revision.number for revision in desk.store(page[0], item("nul \x00", "read")).revisions] == [2]
+
+
+def test_an_id_is_known_again_however_it_is_written(desk: Desk) -> None:
+    page = [item(name) for name in ('"', "\\u0000", "{", "é😀", "a b", "\x1f", "null")]
+    assert len(desk.store(*page).revisions) == 7
+    assert desk.store(*page).revisions == ()
+
+
+def test_a_row_that_is_there_twice_is_told_as_often_as_it_differs(desk: Desk) -> None:
+    desk.store(item("a"))
+    stored = desk.store(item("a", "read"), item("b"), item("a", "read"))
+    assert [(one.item.notification.external_id, one.number) for one in stored.revisions] == [("a", 2), ("b", 1)]
+
+
+def test_a_page_that_is_refused_whole_costs_little_more_than_a_try_a_row(desk: Desk) -> None:
+    with statements(desk.database) as said:
+        stored = desk.store(*(item(f"half a pair \ud800 {number}") for number in range(200)))
+    assert len(stored.refused) == 200
+    assert len([text for text in said if text.startswith("SAVEPOINT")]) < 1.2 * 200

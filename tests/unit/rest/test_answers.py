@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -289,6 +290,22 @@ def test_floats_are_floats() -> None:
 )
 def test_any_json_is_decoded_as_it_was(value: object) -> None:
     assert decoded(json.dumps(value).encode()) == value
+
+
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?", fullmatch=True)
+
+
+@given(st.lists(NUMBERS | st.text().map(json.dumps), max_size=5).map(", ".join))
+def test_numbers_of_any_length_are_read_exactly(written: str) -> None:
+    body = f"[{written}]"
+    assert repr(decoded(body.encode())) == repr(json.loads(body))
+
+
+@given(st.text(st.sampled_from('[]{},:"\\0123456789.eE+-nulltrfasNI \n\x00é\ud800'), max_size=12))
+def test_what_python_calls_no_json_is_none(written: str) -> None:
+    body = written.encode(errors="surrogatepass")
+    with suppress(ContractBroken):
+        assert decoded(body) == (json.loads(body) if body.strip() else None)
 
 
 @settings(deadline=None)

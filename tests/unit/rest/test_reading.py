@@ -33,6 +33,19 @@ def test_an_instant_is_read_however_it_is_written(written: str, expected: dateti
     assert instant(written) == expected
 
 
+DIGITS = st.integers(0, 99).map("{:02}".format)
+ONE_WRITTEN = st.tuples(st.integers(0, 9999).map("{:04}".format), DIGITS, DIGITS, DIGITS, DIGITS, DIGITS)
+FRACTIONS = st.from_regex(r"(\.[0-9]{0,9})?", fullmatch=True)
+
+
+@given(ONE_WRITTEN, FRACTIONS)
+def test_an_instant_as_most_write_it_means_what_it_means_in_any_other_way(parts: tuple[str, ...], rest: str) -> None:
+    """Capitals are read by the quick way, where they can be; small letters by the long one."""
+    year, month, day, hour, minute, second = parts
+    written = f"{year}-{month}-{day}T{hour}:{minute}:{second}{rest}Z"
+    assert instant(written) == instant(written.lower())
+
+
 @pytest.mark.parametrize(
     "written",
     [

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import ClassVar
 
 from worker.errors import ContractBroken
-from worker.notification import Item, Notification
+from worker.notification import Item, Notification, Outline
 from worker.provider import Contract, Order, Page, Paging, Window
 from worker.providers.described.mapping import Translation
 from worker.providers.described.requests import Requests, single
@@ -43,14 +43,14 @@ class Described:
         self._client = client
         self._translation = Translation(description)
         self._item = finder(description.item)
-        requests, times = Requests(description), Times.of(description)
+        requests, when = Requests(description), Times.of(description).reader()
         at = finder(description.time.field) if description.time else None
         by_ids = page if isinstance(page, CursorPage) else None
         self._listing = Listing(
             request=requests.page,
             listed=requests.listed,
             key=self._translation.row_id,
-            when=lambda row: times.read(at(row)) if at else None,
+            when=lambda row: when(at(row)) if at else None,
             size=options.page_size or page.ask,
             newest_first=by_ids is not None and by_ids.within == "newest_first",
             numeric=by_ids is not None and by_ids.ids == "decimal",
@@ -88,6 +88,10 @@ class Described:
     def acknowledge(self, external_ids: Sequence[str]) -> None:
         """A description has no acknowledgement. Raises ContractBroken."""
         raise ContractBroken(f"{self.slug} has no acknowledgement; {len(external_ids)} were to be acknowledged.")
+
+    def outline(self, item: Item, now: datetime) -> Outline:  # noqa: ARG002  # nothing here hangs on the clock
+        """What the item's notification is known by. Raises ItemRejected without a usable id."""
+        return self._translation.outline(item)
 
     def normalise(self, item: Item, now: datetime) -> Notification:  # noqa: ARG002  # nothing here hangs on the clock
         """The item by the description's map. Raises ItemRejected without a usable id."""

@@ -1,8 +1,10 @@
 """Times as a described provider writes them (POLLING, section 8). Pure, and liberal, as rest/reading.py is."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from worker.rest.reading import instant
 from worker.settings import Description
@@ -23,6 +25,10 @@ class Times:
         """How a provider writes them."""
         time = description.time
         return cls(_UNITS.get(time.format), time.zone == "UTC") if time else cls()
+
+    def reader(self) -> Callable[[object], datetime | None]:
+        """`read`, or what does the same where numbers are no times."""
+        return self.read if self.unit else partial(instant, zone=UTC if self.utc else None)
 
     def read(self, value: object) -> datetime | None:
         """The instant that a value means; None when it means none."""

@@ -74,6 +74,10 @@ class GovApp:
         """The API has no acknowledgement (section 3.2). Raises ContractBroken."""
         raise ContractBroken(f"GovApp has no acknowledgement; {len(external_ids)} were to be acknowledged.")
 
+    def outline(self, item: Item, now: datetime) -> Notification:
+        """All of it: its history says what has become of it."""
+        return self.normalise(item, now)
+
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The item by the mapping table (section 3.11); `now` decides what has expired.
 

@@ -1,0 +1,69 @@
+"""Rows that are put in batches come back as they were, whatever their columns hold."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Column, Table
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import SQLModel
+
+from tests.integration.store.desk import Desk
+from worker.store.batches import put
+from worker.store.tables import Message, NotificationRow
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+SPAN = [datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (1000, 9000)]
+VALUES: dict[type, st.SearchStrategy[Any]] = {
+    str: TEXT,
+    int: st.integers(-(2**31), 2**31 - 1),
+    bool: st.booleans(),
+    UUID: st.uuids(),
+    bytes: TEXT.map(str.encode),
+    datetime: st.datetimes(*SPAN, timezones=st.just(UTC) | ZONES),
+}
+
+
+def rows(model: type[SQLModel], **fixed: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Rows with anything in every column that is not fixed, and null where that may be."""
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    columns = {column.name: VALUES[_kind(column)] for column in table.columns if column.name not in fixed}
+    nullable = {column.name for column in table.columns if column.nullable}
+    anything = {name: values | st.none() if name in nullable else values for name, values in columns.items()}
+    return st.fixed_dictionaries(anything).map(lambda row: row | fixed)
+
+
+def _kind(column: Column[Any]) -> type:
+    kind = column.type
+    return (kind.impl_instance if isinstance(kind, TypeDecorator) else kind).python_type
+
+
+def as_given(insert: Any) -> Any:
+    return insert
+
+
+def written(desk: Desk, model: type[SQLModel], row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the database has of it, in a transaction that comes to nothing."""
+    with desk.database.transaction() as session:
+        put(session, model, [row], as_given)
+        found = session.get(model, row["id"])
+        assert found is not None
+        kept = found.model_dump()
+        session.rollback()
+    return kept
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=rows(NotificationRow, source_id=1))
+def test_a_notification_is_written_as_it_is_given(desk: Desk, row: dict[str, Any]) -> None:
+    assert written(desk, NotificationRow, row) == row
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=rows(Message, source_id=1, notification_id=None))
+def test_a_message_is_written_as_it_is_given(desk: Desk, row: dict[str, Any]) -> None:
+    assert written(desk, Message, row) == row
