@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from billiard import current_process
 from celery import Celery, signals
-from celery.apps.worker import Worker
+from celery.worker import WorkController
 
 from worker import logs, terms, wiring
 from worker.broker.ending import end_within
@@ -87,9 +87,9 @@ def _set_up_logging(**_: object) -> None:
 def _see_to_the_house(sender: object, **_: object) -> None:
     """A worker that can't work doesn't start: a memory broker is one process's own, and schema and keys must fit.
 
-    The one inside `tocsin run` is no `Worker`: that command saw to its metrics before.
+    The one inside `tocsin run` is a bare WorkController: that command saw to its metrics before.
     """
-    if not isinstance(sender, Worker):
+    if type(sender) is WorkController:
         _opened(to_sign=True)
         return
     _require_a_broker()

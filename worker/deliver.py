@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
+from threading import Event, Lock
 
 import structlog
 
@@ -44,7 +45,7 @@ class Outbox:
         with self.database.reading() as session:
             if not claims.anything_due(session, now):
                 return []
-        with self.database.transaction() as session:
+        with self.database.transaction(first=True) as session:
             return claims.claim(session, allowances, slots, now)
 
     def slots(self, limit: int, open_now: Mapping[str, int]) -> Slots:
@@ -64,7 +65,7 @@ class Outbox:
 
     def _write(self, attempted: list[Attempted], now: datetime) -> tuple[list[Attempted], list[Turned]]:
         turned: list[Turned] = []
-        with self.database.transaction() as session:
+        with self.database.transaction(first=True) as session:
             return recording.record(session, attempted, now, self.endpoints.watch(turned, now)), turned
 
 
@@ -82,6 +83,28 @@ class Rules:
     may_begin: Callable[[], bool]
     is_ending: Callable[[], bool] = lambda: False
     meter: Meter = UNMETERED
+
+
+class OneSweep:
+    """One sweep at a time in a process. Whoever asks for one meanwhile makes it look once more when it has ended.
+
+    Else what was owed after its last look would wait for the schedule's next sweep.
+    """
+
+    def __init__(self) -> None:
+        self._one, self._asked_for = Lock(), Event()
+
+    def of(self, sweep: Callable[[], int]) -> int:
+        """The attempts made; none where it goes on elsewhere."""
+        made = 0
+        self._asked_for.set()
+        while self._asked_for.is_set() and self._one.acquire(blocking=False):
+            try:
+                self._asked_for.clear()
+                made += sweep()
+            finally:
+                self._one.release()
+        return made
 
 
 def deliver_due(outbox: Outbox, sender: Sender, rules: Rules) -> int:

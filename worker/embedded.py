@@ -5,8 +5,10 @@ what has not finished by then is put back, and the process ends.
 """
 
 import signal
+import sys
 import threading
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from celery import bootsteps
@@ -19,11 +21,13 @@ from worker.app import app, house, measuring, put_back
 from worker.broker.ending import end_within
 from worker.broker.settings import broker_settings
 from worker.errors import ConfigurationError
+from worker.sweeper import Sweeper
 from worker.wiring import House, read_settings
 
-_POLLING_INTERVAL_S = 0.1
 _PREFETCH = 32
 _THREADS = 10
+_SWITCH_S = 0.0005
+"""Polls compute, deliveries mostly wait: these would wait for Python's five milliseconds more, after each answer."""
 _FOR_EVER = timedelta(days=36_500)
 _TO_RECORD = timedelta(seconds=1)
 _log = structlog.get_logger("run")
@@ -33,10 +37,11 @@ class Beat(bootsteps.StartStopStep):  # type: ignore[misc]
     """The scheduler as a thread of the worker. One that dies ends the process, for its supervisor to see."""
 
     requires = ("celery.worker.components:Pool",)
+    scheduler: type | str = "schedules.sparing:Sparing"
 
     def create(self, worker: WorkController) -> threading.Thread:
         """The thread, and the watch over it; not yet started."""
-        thread: threading.Thread = EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler)
+        thread: threading.Thread = EmbeddedService(app, thread=True, scheduler_cls=self.scheduler)
         worker.beat_watch = threading.Thread(target=_watch, args=(thread, worker), name="beat-watch", daemon=True)
         return thread
 
@@ -55,7 +60,6 @@ def run() -> int:
     """
     app.conf.update(
         broker_settings("memory://"),
-        broker_transport_options={"polling_interval": _POLLING_INTERVAL_S},
         worker_prefetch_multiplier=_PREFETCH,
     )
     app.loader.import_module("schedules.beat")  # by name: the schedules stand above the worker
@@ -63,6 +67,7 @@ def run() -> int:
     home = _measured()
     home.sweep_for = _FOR_EVER  # no endpoint waits until another's slow requests have ended
     home.unqueue()
+    sys.setswitchinterval(_SWITCH_S)
     worker = WorkController(
         app=app,
         pool_cls="threads",
@@ -74,7 +79,9 @@ def run() -> int:
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: _stop())
     _log.info("run.started", sources=len(home.settings.sources), endpoints=len(home.settings.endpoints))
-    worker.start()
+    tasks: Any = app.loader.import_module("worker.tasks")
+    with tasks.swept_by(Sweeper(tasks.sweep_now)):
+        worker.start()
     measuring.close()
     home.close()
     _log.info("run.stopped")

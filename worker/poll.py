@@ -39,18 +39,21 @@ def poll_source(subscription: Subscription, lease: Lease, world: Surroundings) -
     """
     reading = _reading(subscription, lease, world)
     world.cut_short.pop(lease.source, None)
-    summary = PollSummary(covered_until=lease.checkpoint.covered_until)
+    summary, committed = PollSummary(covered_until=lease.checkpoint.covered_until), lease.checkpoint
     try:
         for page in whole(subscription.provider.pages(reading.window)):
-            now = world.clock()
-            at = replace(lease.checkpoint, clock_offset=reading.clock_offset(page, now))
+            came_at = world.clock()
+            at = replace(lease.checkpoint, clock_offset=reading.clock_offset(page, came_at))
             with world.database.transaction() as session:
+                now = world.clock()  # others may have had their turn before us
                 sources.renew(session, lease, now)
                 taken = take_in(session, subscription, replace(lease, checkpoint=at), page.items, now)
                 reading = reading.after(page, taken.items, taken.changed, now)
-                sources.advance(session, lease, reading.checkpoint, now)
+                if reading.checkpoint != committed:
+                    sources.advance(session, lease, reading.checkpoint, now)
+            committed = reading.checkpoint
             reading.store_page()
-            _meter(world, lease, at, taken, now)
+            _meter(world, lease, at, taken, came_at)
             summary = _counted(summary, page, taken, reading)
             yield summary
             if reading.complete:
@@ -94,9 +97,12 @@ def _reading(subscription: Subscription, lease: Lease, world: Surroundings) -> P
 
 
 def _poll_under(lease: Lease, subscription: Subscription, world: Surroundings) -> PollSummary:
-    summary = PollSummary()
+    summary, told = PollSummary(), 0
     try:
         for summary in poll_source(subscription, lease, world):  # what it came to, also when it fails
+            if told < summary.new + summary.changed:
+                told = summary.new + summary.changed
+                world.owed()
             if world.stopping():
                 patiently(partial(_put_back, world, lease, summary))
                 world.meter.polled(lease.source, summary, Ending.STOPPED)

@@ -1,6 +1,7 @@
 """The Celery tasks: wake-ups that carry ids. Each may run twice, late, never, or beside itself (DESIGN, rule 4)."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import structlog
@@ -9,9 +10,10 @@ from kombu.exceptions import OperationalError
 from worker import operations
 from worker.app import app, house
 from worker.broker.room import has_room
-from worker.broker.settings import DELIVER, POLL
+from worker.broker.settings import DELIVER
 from worker.errors import LeaseLost, ProviderError
 from worker.outage import Outage
+from worker.sweeper import Sweeper
 
 TICK, POLL_SOURCE, SWEEP, PRUNE = "poll.tick", "poll.source", "deliver.sweep", "retention.prune"
 _TICK_EXPIRES_S = 2
@@ -20,9 +22,10 @@ _TO_GO_ON_S = 600
 _PRUNE_FOR = timedelta(minutes=3)
 _log = structlog.get_logger("tasks")
 _outage = Outage()
+_sweepers: list[Sweeper] = []
 
 
-@app.task(name=TICK, queue=POLL)
+@app.task(name=TICK)
 def tick(provider: str) -> None:
     """Send a poll for each of the provider's sources that is due."""
     with _outage.survived(TICK, proof=True), suppress(OperationalError):  # what is not sent now, is in ten seconds
@@ -30,23 +33,41 @@ def tick(provider: str) -> None:
             poll_source.apply_async(args=[source], expires=_POLL_EXPIRES_S)
 
 
-@app.task(name=POLL_SOURCE, queue=POLL)
+@app.task(name=POLL_SOURCE)
 def poll_source(source: str) -> None:
     """Poll one source, if it is still due and nobody polls it. What follows from a failure stands in its row."""
     with _outage.survived(POLL_SOURCE), suppress(ProviderError, LeaseLost):
-        summary = house().poll(source, only_due=True)
-        if summary and (summary.new or summary.changed):
-            _nudge()
+        house().poll(source, only_due=True, owed=_nudge)
 
 
-@app.task(name=SWEEP, queue=DELIVER)
+@app.task(name=SWEEP)
 def sweep() -> None:
-    """Deliver what is due."""
+    """Deliver what is due. Where a sweeper does that, it is asked to."""
+    if _sweepers:
+        _nudge()
+    else:
+        sweep_now()
+
+
+def sweep_now() -> None:
+    """Deliver what is due, here."""
     with _outage.survived(SWEEP):
         house().deliver()
 
 
-@app.task(name=PRUNE, queue=POLL)
+@contextmanager
+def swept_by(sweeper: Sweeper) -> Iterator[None]:
+    """Meanwhile it does all of this process's sweeps."""
+    sweeper.start()
+    _sweepers.append(sweeper)
+    try:
+        yield
+    finally:
+        _sweepers.remove(sweeper)
+        sweeper.close()
+
+
+@app.task(name=PRUNE)
 def prune(*, goes_on: bool = False) -> None:
     """Apply [retention], once a day; what is left when the task must end, another one goes on with.
 
@@ -64,6 +85,9 @@ def prune(*, goes_on: bool = False) -> None:
 
 def _nudge() -> None:
     """Don't wait for the schedule's next sweep; if the broker is away, or nobody sweeps, the schedule will do."""
+    for sweeper in _sweepers:
+        sweeper.ask()
+        return
     with suppress(OperationalError), app.producer_or_acquire() as producer:
         if has_room(producer, DELIVER):
             sweep.apply_async(expires=_TICK_EXPIRES_S, producer=producer)

@@ -69,7 +69,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.database = Database(self.settings.database)
-        self._one_sweep, self._clients = threading.Lock(), Kept()
+        self._one_sweep, self._clients = deliver.OneSweep(), Kept()
         self._names = terms.names(self.settings)
         self._polls = {name: threading.Lock() for name in self.settings.sources}
         self._world = Surroundings(self.database, self.clock, self.random, self.stopping.is_set, meter=self.meter)
@@ -183,19 +183,22 @@ class House:
         with self.database.transaction() as session:
             sources.unqueue(session)
 
-    def poll(self, name: str, *, only_due: bool) -> PollSummary | None:
-        """One poll. None: another process has it, or it is not due, or paused. Raises ProviderError, LeaseLost."""
+    def poll(self, name: str, *, only_due: bool, owed: Callable[[], None] = lambda: None) -> PollSummary | None:
+        """One poll. None: another process has it, or it is not due, or paused. Raises ProviderError, LeaseLost.
+
+        `owed` is called whenever there may be something to deliver.
+        """
         if not self._polls[name].acquire(blocking=False):
             return None  # a poll of ours that outlived its lease; its connection is not to be shared
         try:
-            return self._poll(name, only_due=only_due)
+            return self._poll(name, only_due=only_due, owed=owed)
         finally:
             self._polls[name].release()
 
-    def _poll(self, name: str, *, only_due: bool) -> PollSummary | None:
-        world, subscription = replace(self._world, database=self.database, clock=self.clock), self.subscription(name)
+    def _poll(self, name: str, *, only_due: bool, owed: Callable[[], None]) -> PollSummary | None:
+        world = replace(self._world, database=self.database, clock=self.clock, owed=owed)
         with self._clients.using(name):
-            return poll.poll(subscription, world, only_due=only_due)
+            return poll.poll(self.subscription(name), world, only_due=only_due)
 
     def put_back(self) -> None:
         """Give back the sources that this process still polls; whoever is next begins their poll anew."""
@@ -204,13 +207,10 @@ class House:
                 sources.put_back(session, token)
 
     def deliver(self) -> int:
-        """Deliver what is due; the attempts made. One sweep at a time in a process: a second one has nothing to do."""
-        if not self._one_sweep.acquire(blocking=False):
-            return 0
-        try:
-            return deliver.deliver_due(self.outbox, self.sender, self.rules(self.clock() + self.sweep_for))
-        finally:
-            self._one_sweep.release()
+        """Deliver what is due; the attempts made. Where a sweep goes on in this process, it looks once more instead."""
+        return self._one_sweep.of(
+            lambda: deliver.deliver_due(self.outbox, self.sender, self.rules(self.clock() + self.sweep_for))
+        )
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -17,7 +17,7 @@ from itertools import count
 from sqlmodel import Session, SQLModel, col, func, select
 
 from worker.delivery import Due, Outcome
-from worker.notification import Item, Notification
+from worker.notification import Item, Notification, Outlined
 from worker.provider import Page, Provider, Window
 from worker.store.session import Database
 from worker.store.tables import Attempt, Delivery, NotificationRow
@@ -53,6 +53,10 @@ class EdgyProvider:
             self._edge.reached("page fetched")
             yield page
 
+    def outline(self, item: Item, now: datetime) -> Outlined:
+        """The provider's word."""
+        return self._provider.outline(item, now)
+
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The provider's word."""
         return self._provider.normalise(item, now)
@@ -66,9 +70,9 @@ class EdgyDatabase(Database):
         self._edge = edge
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, first: bool = False) -> Iterator[Session]:
         """A transaction whose end may not come."""
-        with super().transaction() as session:
+        with super().transaction(first=first) as session:
             before = _there_are(session)
             yield session
             grown = [name for name, number in _there_are(session).items() if number > before[name]]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from worker.errors import LeaseLost
-from worker.notification import Item, Notification
+from worker.notification import Item, Notification, Outlined
 from worker.provider import Page, Provider, Window
 from worker.wiring import House, read_settings, utc_now
 
@@ -36,6 +36,10 @@ class Stalling:
                 self.lost = timedelta(minutes=self._minutes)
                 os.kill(os.getpid(), signal.SIGSTOP)
             yield page
+
+    def outline(self, item: Item, now: datetime) -> Outlined:
+        """The provider's word."""
+        return self._provider.outline(item, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The provider's word."""

@@ -1,16 +1,12 @@
 """How a process shares out the requests that it may have open at once."""
 
 from collections import Counter
-from datetime import UTC, datetime
 
-from worker.store.rooms import Room, Slots
-from worker.store.tables import EndpointRow
-
-AT = datetime(2026, 3, 20, 12, tzinfo=UTC)
+from worker.store.rooms import Door, Room, Slots
 
 
 def rooms(*names: str, count: int = 10) -> list[Room]:
-    return [Room(EndpointRow(name=name, created_at=AT), count) for name in names]
+    return [Room(Door(number, name), count) for number, name in enumerate(names)]
 
 
 def given(slots: Slots, found: list[Room]) -> dict[str, int]:

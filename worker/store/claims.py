@@ -2,29 +2,47 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, literal, update
+from sqlalchemy import Row, Table, bindparam, literal, update
 from sqlmodel import Session, col, select
 
 from worker.delivery import Due, Trigger
-from worker.store import forms, overtaken
+from worker.store import batches, forms, overtaken
 from worker.store.picks import Pick, next_due, picked, unclaimed
-from worker.store.rooms import Allowance, Room, Slots, rooms, spend
+from worker.store.rooms import Allowance, Room, Slots, leave, rooms, spend
 from worker.store.tables import Delivery, EndpointRow, Message, Source
 
 _WHENEVER = timedelta(days=36_500)
 _LOOKED_THROUGH, _TIMES = 200, 20
 """Of what may have been overtaken; the rest is looked at by the next claim."""
 
-_ANYTHING_DUE = select(literal(1)).where(col(EndpointRow.due_at) <= bindparam("now")).limit(1)
+_TRIGGERS = {each.value: each for each in Trigger}
+_DELIVERY: Table = Delivery.__table__  # type: ignore[attr-defined]
+_TAKEN = (
+    "id", "message_id", "endpoint_id", "notification_id", "attempts", "round", "trigger", "next_attempt_at",
+)  # fmt: skip
+
+_MESSAGES = select(Message.id, Message.body, Message.created_at, Source.name).join(
+    Source, col(Source.id) == col(Message.source_id), isouter=True
+)
+ANYTHING_DUE = select(literal(1)).where(col(EndpointRow.due_at) <= bindparam("now")).limit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    """By what, and until when, deliveries are ours."""
+
+    until: datetime
+    token: str = field(default_factory=lambda: uuid4().hex)
 
 
 def anything_due(session: Session, now: datetime) -> bool:
     """Whether a claim may find something. A fraction of its cost, which an idle daemon would pay every second."""
-    return session.connection().execute(_ANYTHING_DUE, {"now": now}).scalar() is not None
+    return session.connection().execute(ANYTHING_DUE, {"now": now}).scalar() is not None
 
 
 def claim(session: Session, allowances: Mapping[str, Allowance], slots: Slots, now: datetime) -> list[Due]:
@@ -37,13 +55,13 @@ def claim(session: Session, allowances: Mapping[str, Allowance], slots: Slots, n
     wanted = slots.shared_out(rooms(session, allowances, now))
     if not wanted:
         return []
-    lease_until = now + max(allowances[room.endpoint.name].lease_for for room in wanted)
+    lease = _Lease(now + max(allowances[room.endpoint.name].lease_for for room in wanted))
     latest = [room for room in wanted if allowances[room.endpoint.name].latest]
     if latest and not _skip_overtaken(session, latest, now):
         wanted = [room for room in wanted if room not in latest]
-    taken = _take(session, picked(session, [_pick(room, now) for room in wanted], now), lease_until, now)
-    _set_due(session, wanted, Counter(taken.values()), lease_until, now)
-    due = _load(session, list(taken), {room.endpoint_id: room for room in wanted}) if taken else []
+    taken = _take(session, picked(session, [_pick(room, now) for room in wanted], now), lease, now)
+    _set_due(session, wanted, Counter(one.endpoint_id for one in taken), lease.until, now)
+    due = _dues(session, taken, {room.endpoint_id: room for room in wanted}, lease)
     return forms.dressed(session, due, {name: allowance.format for name, allowance in allowances.items()})
 
 
@@ -59,19 +77,19 @@ def _skip_overtaken(session: Session, latest: Sequence[Room], now: datetime) -> 
     return any(not overtaken.skip_among(session, ids, picked(session, wide, now), now) for _ in range(_TIMES))
 
 
-def _take(session: Session, ids: Sequence[int | None], lease_until: datetime, now: datetime) -> dict[int, int]:
-    """Claim these; the deliveries that were taken, each with its endpoint.
+def _take(session: Session, ids: Sequence[int | None], lease: _Lease, now: datetime) -> Sequence[Row[Any]]:
+    """Claim these; the deliveries that were taken, the longest-waiting first.
 
     That they are pending isn't asked again: PostgreSQL would look for them in an index of all that is.
     """
     statement = (
-        update(Delivery)
-        .where(col(Delivery.id).in_(ids), unclaimed(now))
-        .values(claim_token=uuid4().hex, claimed_until=lease_until)
-        .returning(col(Delivery.id), col(Delivery.endpoint_id))
-        .execution_options(synchronize_session=False)
+        update(_DELIVERY)
+        .where(batches.among(session, _DELIVERY.c.id, ids), unclaimed(now))
+        .values(claim_token=lease.token, claimed_until=lease.until)
+        .returning(*(_DELIVERY.c[name] for name in _TAKEN))
     )
-    return dict(session.execute(statement).all())
+    taken = session.connection().execute(statement).all()
+    return sorted(taken, key=lambda row: (row.next_attempt_at, row.id))
 
 
 def _set_due(
@@ -91,34 +109,36 @@ def _set_due(
         if room.probe:
             endpoint.due_at = lease_until if count else None
             endpoint.probe_at = lease_until if count else endpoint.probe_at
-    session.flush()
+    leave(session, [room.endpoint for room in wanted])
 
 
-def _load(session: Session, ids: Sequence[int], wanted: Mapping[int, Room]) -> list[Due]:
-    rows = session.execute(
-        select(Delivery, Message.body, Message.created_at, Source.name)
-        .join(Message, col(Message.id) == col(Delivery.message_id))
-        .join(Source, col(Source.id) == col(Message.source_id), isouter=True)
-        .where(col(Delivery.id).in_(ids))
-        .order_by(col(Delivery.next_attempt_at), col(Delivery.id))
-    ).all()
-    return [
-        Due(
-            delivery_id=row.id,
-            message_id=row.message_id,
-            endpoint=wanted[row.endpoint_id].endpoint.name,
-            body=body,
-            attempt=row.attempts + 1,
-            round=row.round + 1,
-            trigger=Trigger(row.trigger),
-            slowed=wanted[row.endpoint_id].endpoint.slowed,
-            claim_token=row.claim_token,
-            claimed_until=row.claimed_until,
-            source=source,
-            notification_id=str(row.notification_id) if row.notification_id else None,
-            made_at=made_at,
-            due_at=row.next_attempt_at,
-            probe=wanted[row.endpoint_id].probe,
-        )
-        for row, body, made_at, source in rows
-    ]
+def _dues(session: Session, taken: Sequence[Row[Any]], wanted: Mapping[int, Room], lease: _Lease) -> list[Due]:
+    """With their messages: a message that several endpoints are owed is read once."""
+    ids = list({one.message_id for one in taken})
+    if not ids:
+        return []
+    found = session.connection().execute(_MESSAGES.where(batches.among(session, col(Message.id), ids)))
+    messages = {row[0]: row for row in found}
+    return [_due(one, wanted[one.endpoint_id], messages[one.message_id], lease) for one in taken]
+
+
+def _due(row: Sequence[Any], room: Room, message: Sequence[Any], lease: _Lease) -> Due:
+    identity, message_id, _, notification_id, attempts, stage, trigger, due_at = row
+    _, body, made_at, source = message
+    return Due(
+        delivery_id=identity,
+        message_id=message_id,
+        endpoint=room.endpoint.name,
+        body=body,
+        attempt=attempts + 1,
+        round=stage + 1,
+        trigger=_TRIGGERS[trigger],
+        slowed=room.endpoint.slowed,
+        claim_token=lease.token,
+        claimed_until=lease.until,
+        source=source,
+        notification_id=str(notification_id) if notification_id else None,
+        made_at=made_at,
+        due_at=due_at,
+        probe=room.probe,
+    )

@@ -1,21 +1,26 @@
 """Conditions: how endpoints fare, read from their rows and written to them; what is decided, `condition` decides."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, or_, true, update
+from sqlalchemy import Row, Table, exists, or_, true, update
 from sqlmodel import Session, col, select
 
 from worker.condition import Condition, Turned, after, is_due_probe, spared, turns
-from worker.delivery import Attempted
+from worker.delivery import Attempted, DeliveryStatus
+from worker.store import batches
 from worker.store.picks import PENDING
 from worker.store.tables import Attempt, Delivery, EndpointRow
 
 _AN_OUTAGE = timedelta(minutes=1)
 _HASTENED = 1000
 _COLUMNS = tuple(each.name for each in fields(Condition))
+_WELL = Condition()
+_ENDPOINT: Table = EndpointRow.__table__  # type: ignore[attr-defined]
+_READ = [_ENDPOINT.c[name] for name in ("id", "name", "due_at", *_COLUMNS)]
 
 
 def _to_nobody(session: Session, turned: Turned) -> None:
@@ -37,28 +42,48 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An endpoint's attempts as they counted, and what turned. `failed_since`: since when, if it has recovered."""
+    """An endpoint's attempts as they counted, how it fares now, and what turned.
+
+    `condition` None: as it did, and it is looked at anyway. `failed_since`: since when, if it has recovered.
+    """
 
     counted: list[Attempted]
-    turned: list[Turned]
-    failed_since: datetime | None
+    condition: Condition | None
+    turned: list[Turned] = field(default_factory=list)
+    failed_since: datetime | None = None
 
 
-def of(endpoint: EndpointRow) -> Condition:
+def lock(session: Session, names: Iterable[str]) -> Sequence[Row[Any]]:
+    """How these endpoints fare (`of`), with `id` and `name`; their rows are locked in the order that all keep."""
+    its = batches.among(session, _ENDPOINT.c.name, sorted(names))
+    rows = select(*_READ).where(its).order_by(_ENDPOINT.c.id).with_for_update(key_share=True)
+    return session.connection().execute(rows).all()
+
+
+def of(endpoint: EndpointRow | Row[Any]) -> Condition:
     """How the endpoint fares, by its row."""
     return Condition(**{name: getattr(endpoint, name) for name in _COLUMNS})
 
 
-def put(endpoint: EndpointRow, condition: Condition, now: datetime) -> None:
-    """Its row says how it fares, and when to look at it: at once, where it is open."""
-    for name in _COLUMNS:
-        setattr(endpoint, name, getattr(condition, name))
-    endpoint.due_at = None if condition.disabled_at else max(condition.shut_until or now, now)
+def put(session: Session, becomes: Mapping[int, Condition], now: datetime) -> None:
+    """Their rows, by id, say how they fare, and when to look at them: at once, where they are open."""
+    if becomes:
+        rows = [{"id": identity, **_columns(condition, now)} for identity, condition in becomes.items()]
+        batches.change(session, EndpointRow, rows)
 
 
-def judge(session: Session, endpoint: EndpointRow, its: Sequence[Attempted], watch: Watch, now: datetime) -> Judged:
+def _columns(condition: Condition, now: datetime) -> dict[str, Any]:
+    due_at = None if condition.disabled_at else max(condition.shut_until or now, now)
+    return {"due_at": due_at, **{name: getattr(condition, name) for name in _COLUMNS}}
+
+
+def judge(session: Session, endpoint: Row[Any], its: Sequence[Attempted], watch: Watch, now: datetime) -> Judged:
     """What these attempts mean for their endpoint, in the order in which they were answered, and for themselves."""
-    counted, turned, condition = [], [], of(endpoint)
+    condition = of(endpoint)
+    if condition == _WELL and all(one.verdict.status is DeliveryStatus.DELIVERED for one in its):
+        is_awake = endpoint.due_at is not None and endpoint.due_at <= now
+        return Judged(list(its), None if is_awake else _WELL)
+    counted, turned = list[Attempted](), list[Turned]()
     failed_since = None
     for one in sorted(its, key=lambda each: each.outcome.answered_at):
         counted.append(spared(condition, one, now, alone=is_due_probe(one) and _is_alone(session, endpoint, one)))
@@ -66,11 +91,10 @@ def judge(session: Session, endpoint: EndpointRow, its: Sequence[Attempted], wat
         turned += [Turned(endpoint.name, turn, condition) for turn in turns(before, condition)]
         if before.probe_at and not condition.probe_at:
             failed_since = before.failing_since
-    put(endpoint, condition, now)
-    return Judged(counted, turned, failed_since)
+    return Judged(counted, condition, turned, failed_since)
 
 
-def _is_alone(session: Session, endpoint: EndpointRow, one: Attempted) -> bool:
+def _is_alone(session: Session, endpoint: Row[Any], one: Attempted) -> bool:
     """Whether nothing else of the endpoint is pending, except what waits for it: its notification's revisions."""
     row, of = Delivery, one.due.notification_id
     other = or_(col(row.notification_id).is_(None), col(row.notification_id) != UUID(of)) if of else true()

@@ -38,9 +38,8 @@ def enable(session: Session, name: str, now: datetime) -> int:
 
     Returns how many deliveries that is.
     """
-    (endpoint,) = lock(session, [name])
-    conditions.put(endpoint, enabled(conditions.of(endpoint), now), now)
-    session.flush()
+    (endpoint,) = conditions.lock(session, [name])
+    conditions.put(session, {endpoint.id: enabled(conditions.of(endpoint), now)}, now)
     its = (col(Delivery.endpoint_id) == endpoint.id, PENDING)
     session.execute(
         update(Delivery)

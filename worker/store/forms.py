@@ -5,13 +5,14 @@ A form follows from its message alone, so that whoever makes it first makes the 
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import chain
 
 from sqlalchemy import and_
 from sqlmodel import Session, col, select
 
 from worker import cloudevents
-from worker.delivery import DeliveryStatus, Due
+from worker.delivery import Due
+from worker.store.owed import Shares
 from worker.store.session import upsert
 from worker.store.tables import Form, Message, Source
 
@@ -39,12 +40,12 @@ def seal_all(session: Session, message_ids: Collection[str], formats: Iterable[s
         seal_missing(session, message_ids, format_)
 
 
-def seal_owed(session: Session, rows: Sequence[Mapping[str, Any]], formats: Mapping[int, str]) -> None:
-    """The forms of messages that are owed now, by these rows of deliveries, to endpoints (by id) of these formats."""
-    pending = [row for row in rows if row["status"] == DeliveryStatus.PENDING]
-    for format_ in sorted(set(formats.values())):
-        ids = [row["message_id"] for row in pending if formats.get(row["endpoint_id"]) == format_]
-        seal_missing(session, ids, format_)
+def seal_owed(session: Session, shares: Shares, formats: Mapping[int, str]) -> None:
+    """The forms of messages that are owed now to endpoints (by id) of these formats."""
+    for format_ in sorted(set(formats.values()) - {STANDARD}):
+        theirs = {endpoint for endpoint, wanted in formats.items() if wanted == format_}
+        owed = [ids for share, ids in shares.items() if not share.reason and theirs.intersection(share.endpoints)]
+        seal_missing(session, chain.from_iterable(owed), format_)
 
 
 def dressed(session: Session, due: Sequence[Due], formats: Mapping[str, str]) -> list[Due]:

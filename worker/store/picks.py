@@ -1,10 +1,12 @@
 """Picks: which of an endpoint's deliveries are due, in the order in which they go out (DELIVERY, sections 1 and 4)."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, bindparam, column, func, or_, true
+import orjson
+from sqlalchemy import ARRAY, ColumnElement, Integer, bindparam, column, func, literal, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -33,7 +35,7 @@ def unclaimed(now: datetime) -> ColumnElement[bool]:
 def picked(session: Session, wanted: Sequence[Pick], now: datetime) -> Sequence[int | None]:
     """The ids of due deliveries of each endpoint, the longest waiting first.
 
-    SQLite knows no LATERAL; there a query for each endpoint costs no way to a server.
+    SQLite knows no LATERAL, nor a LIMIT for each row; there it is a statement for all endpoints that get as much.
     """
     if session.get_bind().dialect.name == "postgresql":
         columns = {"id": Integer(), "room": Integer(), "due_by": _INSTANT}
@@ -43,12 +45,21 @@ def picked(session: Session, wanted: Sequence[Pick], now: datetime) -> Sequence[
         rows = each.render_derived("wanted")
         due = _due(rows.c.id, rows.c.room, rows.c.due_by, now).lateral()
         return session.scalars(select(due.c.id).select_from(rows.join(due, true()))).all()
-    due_by = bindparam("due_by", type_=_INSTANT)
-    one, connection = _due(bindparam("of"), bindparam("room"), due_by, now), session.connection()
-    found = (
-        connection.execute(one, {"of": pick.endpoint_id, "room": pick.count, "due_by": pick.due_by}) for pick in wanted
-    )
-    return [identity for result in found for identity in result.scalars()]
+    alike: dict[tuple[int, datetime], list[int]] = defaultdict(list)
+    for pick in wanted:
+        alike[pick.count, pick.due_by].append(pick.endpoint_id)
+    return [identity for (count, due_by), ids in alike.items() for identity in _alike(session, ids, count, due_by, now)]
+
+
+def _alike(
+    session: Session, endpoint_ids: Sequence[int], count: int, due_by: datetime, now: datetime
+) -> Sequence[int | None]:
+    """So many of each of these endpoints."""
+    each = func.json_each(orjson.dumps(endpoint_ids).decode()).table_valued(column("value", Integer()), name="of")
+    picked_one = aliased(Delivery)
+    its = _due(each.c.value, literal(count), literal(due_by, _INSTANT), now)
+    found = select(col(picked_one.id)).select_from(each.join(picked_one, col(picked_one.id).in_(its.correlate(each))))
+    return session.connection().execute(found).scalars().all()
 
 
 def _due(

@@ -6,8 +6,6 @@ All of it stands here; a parameter in the database's address wins over ours. REA
 from types import MappingProxyType
 from typing import Any
 
-from psycopg import Error
-from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
 
 from worker.errors import ConfigurationError
@@ -15,6 +13,8 @@ from worker.errors import ConfigurationError
 POOL_SIZE, POOL_MORE = 10, 10
 """Connections that a process keeps, and more that it opens when it is busy. A thread needs one at a time: `tocsin run`
 has ten threads, a forked child has one, and of more than twenty threads some wait, for milliseconds as a rule."""
+
+_READ_ONLY, _LOCK_NOT_AVAILABLE = "25006", "55P03"
 
 _POOL_TIMEOUT_S = 30
 _RECYCLED_AFTER_S = 1800
@@ -98,10 +98,15 @@ def _threshold(asked: object) -> int | None:
 
 def _leave_a_stand_in(context: ExceptionContext) -> None:
     """After a fail-over the former primary may live on, and take no writes: its connections are as good as dead."""
-    if isinstance(context.original_exception, ReadOnlySqlTransaction):
+    if _sqlstate(context.original_exception) == _READ_ONLY:
         context.is_disconnect = True
 
 
 def is_waiting_in_vain(error: BaseException | None) -> bool:
     """Whether a statement was given up because somebody else held a lock for too long."""
-    return isinstance(error, Error) and error.sqlstate == "55P03"
+    return _sqlstate(error) == _LOCK_NOT_AVAILABLE
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """PostgreSQL's code. Its driver's own classes aren't asked for: with SQLite, nobody loads it."""
+    return getattr(error, "sqlstate", None)

@@ -1,15 +1,16 @@
 """Recording: a batch of attempts is one transaction; attempts, deliveries and endpoints in a statement each."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session, col, select
 
 from worker.delivery import Attempted, DeliveryStatus, Trigger
-from worker.store import conditions, endpoints, overtaken
+from worker.store import batches, conditions, overtaken
 from worker.store.conditions import Judged, Watch
 from worker.store.session import storable
 from worker.store.tables import Attempt, Delivery, NotificationRow
@@ -23,27 +24,35 @@ def record(
     """Write down what was attempted, and what follows. Attempts whose claim was lost are not written, nor returned.
 
     What comes back is as it counted: what failed while its endpoint was probed didn't. Notifications are locked first,
-    as in a poll, then endpoints, as in a claim, so that no two workers ever wait for each other.
+    as in a poll, then endpoints, as in a claim, so that no two workers ever wait for each other. Whoever changes what
+    is pending of an endpoint has locked that, so deliveries need no lock.
     """
-    _lock_notifications(session, attempted)
+    if not attempted:
+        return []
+    undated = _lock_notifications(session, attempted)
     bad_news = any(one.verdict.status is not DeliveryStatus.DELIVERED for one in attempted)
     told = watch.listeners if bad_news else frozenset()
-    locked = endpoints.lock(session, {one.due.endpoint for one in attempted} | told)
+    locked = conditions.lock(session, {one.due.endpoint for one in attempted} | told)
     held = _held(session, attempted)
+    its = defaultdict[str, list[Attempted]](list)
+    for one in attempted:
+        if one.due.delivery_id in held:
+            its[one.due.endpoint].append(one)
     judged = {
-        endpoint.id or 0: conditions.judge(session, endpoint, its, watch, now)
+        endpoint.id: conditions.judge(session, endpoint, its[endpoint.name], watch, now)
         for endpoint in locked
-        if (its := [one for one in attempted if one.due.endpoint == endpoint.name and one.due.delivery_id in held])
+        if endpoint.name in its
     }
     if not judged:
         return []
     counted = sorted((one for each in judged.values() for one in each.counted), key=lambda one: one.due.delivery_id)
     ours = [_owed_anew(one, now) if held[one.due.delivery_id] else one for one in counted]
-    session.execute(insert(Attempt), [_attempt(one) for one in ours])
-    _update_deliveries(session, ours, held)
-    _date_notifications(session, ours)
-    session.flush()
-    _skip_overtaken(session, {each.id or 0 for each in locked if each.name in watch.latest}, judged, now)
+    batches.put(session, Attempt, [_attempt(one) for one in ours], _plainly)
+    changed = [_delivery(one, held[one.due.delivery_id]) for one in ours]
+    batches.change(session, Delivery, changed, "claim_token", "claimed_until", "reason")
+    _date_notifications(session, ours, undated)
+    conditions.put(session, {of: each.condition for of, each in judged.items() if each.condition}, now)
+    _skip_overtaken(session, {each.id for each in locked if each.name in watch.latest}, judged, now)
     _follow(session, judged, watch, now)
     return ours
 
@@ -76,29 +85,29 @@ def _follow(session: Session, judged: Mapping[int, Judged], watch: Watch, now: d
             watch.tell(session, turned)
 
 
-def _lock_notifications(session: Session, attempted: Sequence[Attempted]) -> None:
+def _lock_notifications(session: Session, attempted: Sequence[Attempted]) -> frozenset[str]:
+    """Those that are delivered now for the first time."""
     row, to_be_dated = NotificationRow, {of for one in attempted if (of := _dates(one))}
-    if to_be_dated:
-        rows = select(row.id).where(col(row.id).in_(to_be_dated), col(row.delivered_at).is_(None)).order_by(col(row.id))
-        session.exec(rows.with_for_update(key_share=True)).all()
+    if not to_be_dated:
+        return frozenset()
+    which = batches.among(session, col(row.id), [UUID(of) for of in sorted(to_be_dated)])
+    undated = select(col(row.id)).where(which, col(row.delivered_at).is_(None)).order_by(col(row.id))
+    found = session.connection().execute(undated.with_for_update(key_share=True))
+    return frozenset(map(str, found.scalars()))
 
 
-def _dates(one: Attempted) -> UUID | None:
+def _dates(one: Attempted) -> str | None:
     """The notification that this attempt delivered."""
-    delivered = one.verdict.status is DeliveryStatus.DELIVERED
-    return UUID(one.due.notification_id) if delivered and one.due.notification_id else None
+    return one.due.notification_id if one.verdict.status is DeliveryStatus.DELIVERED else None
 
 
 def _held(session: Session, attempted: Sequence[Attempted]) -> dict[int, str | None]:
     """Which of these are still claimed by us; with the trigger of those that were owed anew by hand meanwhile."""
     claimed = {one.due.delivery_id: one.due for one in attempted}
     row = Delivery
-    rows = session.execute(
-        select(col(row.id), col(row.claim_token), col(row.round), col(row.trigger))
-        .where(col(row.id).in_(sorted(claimed)))
-        .order_by(col(row.id))
-        .with_for_update()
-    ).all()
+    columns = select(col(row.id), col(row.claim_token), col(row.round), col(row.trigger))
+    query = columns.where(batches.among(session, col(row.id), sorted(claimed)))
+    rows: Sequence[Any] = session.connection().execute(query).all()
     return {
         delivery_id: None if (stage + 1, trigger) == (due.round, due.trigger.value) else trigger
         for delivery_id, token, stage, trigger in rows
@@ -119,24 +128,6 @@ def _attempt(one: Attempted) -> dict[str, object]:
     }
 
 
-def _update_deliveries(session: Session, ours: Sequence[Attempted], anew: Mapping[int, str | None]) -> None:
-    table = Delivery.__table__  # type: ignore[attr-defined]
-    statement = (
-        update(table)
-        .where(table.c.id == bindparam("of"))
-        .values(
-            {name: bindparam(f"to_{name}") for name in _OUTCOME}
-            | {"claim_token": None, "claimed_until": None, "reason": None}
-        )
-    )
-    session.connection().execute(statement, [_delivery(one, anew[one.due.delivery_id]) for one in ours])
-
-
-_OUTCOME = (
-    "status", "attempts", "round", "trigger", "next_attempt_at", "delivered_at", "last_outcome", "last_status_code",
-)  # fmt: skip
-
-
 _LASTING = frozenset({Trigger.REDELIVERY, Trigger.TEST})
 """What a person asked for stays that, however often it is tried."""
 
@@ -145,23 +136,29 @@ def _delivery(one: Attempted, anew: str | None) -> dict[str, object]:
     """What doesn't count leaves the delivery where it was; what was owed `anew` has its whole schedule before it."""
     unused = 0 if one.verdict.counts else 1
     becomes = one.due.trigger if unused or one.due.trigger in _LASTING else Trigger.RETRY
-    values = (
-        one.verdict.status.value,
-        one.due.attempt - unused,
-        0 if anew else one.due.round - unused,
-        anew or becomes.value,
-        one.verdict.next_attempt_at,
-        one.verdict.delivered_at,
-        one.outcome.wire.value,
-        one.outcome.status_code,
-    )
-    return {"of": one.due.delivery_id} | {f"to_{name}": value for name, value in zip(_OUTCOME, values, strict=True)}
+    return {
+        "id": one.due.delivery_id,
+        "status": one.verdict.status.value,
+        "attempts": one.due.attempt - unused,
+        "round": 0 if anew else one.due.round - unused,
+        "trigger": anew or becomes.value,
+        "next_attempt_at": one.verdict.next_attempt_at,
+        "delivered_at": one.verdict.delivered_at,
+        "last_outcome": one.outcome.wire.value,
+        "last_status_code": one.outcome.status_code,
+    }
 
 
-def _date_notifications(session: Session, ours: Sequence[Attempted]) -> None:
+def _date_notifications(session: Session, ours: Sequence[Attempted], undated: frozenset[str]) -> None:
     """The first date on which any endpoint got it (DELIVERY, section 5)."""
-    table = NotificationRow.__table__  # type: ignore[attr-defined]
-    dates = [{"of": of, "at": one.verdict.delivered_at} for one in ours if (of := _dates(one))]
+    dates: dict[str, datetime | None] = {}
+    for one in ours:
+        if (of := _dates(one)) in undated and of not in dates:
+            dates[of] = one.verdict.delivered_at
     if dates:
-        statement = update(table).where(table.c.id == bindparam("of"), table.c.delivered_at.is_(None))
-        session.connection().execute(statement.values(delivered_at=bindparam("at")), dates)
+        batches.change(session, NotificationRow, [{"id": UUID(of), "delivered_at": at} for of, at in dates.items()])
+
+
+def _plainly(insert: Any) -> Any:
+    """Append-only: none is there already."""
+    return insert

@@ -5,18 +5,21 @@ that another worker has locked is passed over. On SQLite one BEGIN IMMEDIATE doe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from sys import maxsize
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import func
+from sqlalchemy import Table, func
 from sqlmodel import Session, col, select
 
 from worker.pace import opening_room, opening_spent, room_at, spent
 from worker.settings import Rate
+from worker.store import batches
 from worker.store.picks import PENDING
 from worker.store.tables import Delivery, EndpointRow
+
+_ENDPOINT: Table = EndpointRow.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,25 @@ class Allowance:
     latest: bool = False
 
 
+@dataclass(slots=True, eq=False)
+class Door:
+    """What a claim reads of an endpoint's row, and changes before it is written back by `leave`."""
+
+    id: int
+    name: str
+    due_at: datetime | None = None
+    slow_until: datetime | None = None
+    slowed: int = 0
+    disabled_at: datetime | None = None
+    paced_until: datetime | None = None
+    probe_at: datetime | None = None
+    opening_since: datetime | None = None
+
+
+_READ = [_ENDPOINT.c[each.name] for each in fields(Door)]
+_WRITTEN = ("id", "due_at", "paced_until", "probe_at", "opening_since")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Room:
     """An endpoint, and how many of its deliveries may be taken, within its rate.
@@ -40,7 +62,7 @@ class Room:
     `probe`: one alone, and be it not due yet, to ask whether the endpoint still fails. `open`: so many are open now.
     """
 
-    endpoint: EndpointRow
+    endpoint: Door
     count: int
     rate: Rate | None = None
     probe: bool = False
@@ -49,7 +71,7 @@ class Room:
     @property
     def endpoint_id(self) -> int:
         """The endpoint's."""
-        return self.endpoint.id or 0
+        return self.endpoint.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +129,31 @@ def rooms(session: Session, allowances: Mapping[str, Allowance], now: datetime) 
     One that is shut is looked at again when it opens, not before.
     """
     ready = (
-        select(EndpointRow)
-        .where(col(EndpointRow.due_at) <= now, col(EndpointRow.name).in_(list(allowances)))
-        .order_by(col(EndpointRow.due_at), col(EndpointRow.id))
+        select(*_READ)
+        .where(_ENDPOINT.c.due_at <= now, batches.among(session, _ENDPOINT.c.name, list(allowances)))
+        .order_by(_ENDPOINT.c.due_at, _ENDPOINT.c.id)
         .with_for_update(skip_locked=True, key_share=True)
     )
-    ajar = [endpoint for endpoint in session.exec(ready).all() if _is_ajar(endpoint, now)]
+    ajar, shut = list[Door](), list[Door]()
+    for row in session.connection().execute(ready):
+        door = Door(*row)
+        (ajar if _is_ajar(door, now) else shut).append(door)
+    leave(session, shut)
     if not ajar:
         return []
-    open_now = _open(session, [endpoint.id or 0 for endpoint in ajar], now)
-    found = (_room(endpoint, allowances[endpoint.name], open_now.get(endpoint.id or 0, 0), now) for endpoint in ajar)
-    return [room for room in found if room.count > 0]
+    open_now = _open(session, [door.id for door in ajar], now)
+    rooms_of = (_room(door, allowances[door.name], open_now.get(door.id, 0), now) for door in ajar)
+    return [room for room in rooms_of if room.count > 0]
 
 
-def _is_ajar(endpoint: EndpointRow, now: datetime) -> bool:
+def leave(session: Session, doors: Sequence[Door]) -> None:
+    """Their rows are as they were left."""
+    if doors:
+        rows: list[dict[str, Any]] = [{name: getattr(door, name) for name in _WRITTEN} for door in doors]
+        batches.change(session, EndpointRow, rows)
+
+
+def _is_ajar(endpoint: Door, now: datetime) -> bool:
     if endpoint.disabled_at:
         endpoint.due_at = None
         return False
@@ -131,15 +164,16 @@ def _is_ajar(endpoint: EndpointRow, now: datetime) -> bool:
 
 
 def _open(session: Session, endpoint_ids: Sequence[int], now: datetime) -> dict[int, int]:
+    its = batches.among(session, col(Delivery.endpoint_id), endpoint_ids)
     opened = (
         select(Delivery.endpoint_id, func.count())
-        .where(PENDING, col(Delivery.claimed_until) > now, col(Delivery.endpoint_id).in_(endpoint_ids))
+        .where(PENDING, col(Delivery.claimed_until) > now, its)
         .group_by(col(Delivery.endpoint_id))
     )
-    return dict(session.execute(opened).all())
+    return dict(iter(session.connection().execute(opened)))
 
 
-def _room(endpoint: EndpointRow, allowance: Allowance, open_now: int, now: datetime) -> Room:
+def _room(endpoint: Door, allowance: Allowance, open_now: int, now: datetime) -> Room:
     """While an endpoint is probed, one request at a time: not even beside those that were open before."""
     counts = [allowance.max_in_flight - open_now]
     if endpoint.probe_at:

@@ -16,6 +16,8 @@ from worker.webhooks.target import Target
 _CLOSED_WHEN_IDLE_FOR = timedelta(seconds=150)
 """Longer than libcurl would use a kept connection again."""
 
+_GATHERED_FOR_S = 0.003
+
 
 class Sender:
     """Sends what is due to its endpoint's target and tells what came of it. Used by one thread; a context manager.
@@ -104,17 +106,25 @@ class Sender:
     def finished(self, wait: timedelta) -> list[tuple[Due, Outcome]]:
         """Those that ended, each once; waits up to `wait` for the first of them, and not at all if none is open.
 
+        With the first comes what ends in the few milliseconds after it: whoever writes it down does so at once.
+
         What a callback raised is raised here; the outcomes are handed out by the next call.
         """
         until = monotonic() + wait.total_seconds()
         self._turn(0)
         while not self._ended and not self._failures and self._open and (left := until - monotonic()) > 0:
             self._turn(left)
+        until = monotonic() + _GATHERED_FOR_S
+        while self._ended and not self._failures and self._is_more_open() and (left := until - monotonic()) > 0:
+            self._turn(left)
         if self._failures:
             raise self._failures.pop(0)
         ended, self._ended = self._ended, []
         self._open -= Counter(due.endpoint for due, _ in ended)
         return ended
+
+    def _is_more_open(self) -> bool:
+        return self.open > len(self._ended)
 
     def close(self) -> None:
         """Drop all connections. What is open is abandoned, without an outcome.

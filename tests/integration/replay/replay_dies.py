@@ -27,9 +27,9 @@ class EdgyDatabase(Database):
         self._point, self._left = point, times
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, first: bool = False) -> Iterator[Session]:
         """A transaction whose end may not come."""
-        with super().transaction() as session:
+        with super().transaction(first=first) as session:
             yield session
             session.flush()
             self._reached("about to be committed")

@@ -66,7 +66,9 @@ class Desk:
             interests = [Interest(name) for name in self.limits]
         with self.database.transaction() as session:
             row = session.exec(select(Source).where(Source.name == source)).one()
-            stored = notifications.store_page(session, row.id or 0, source, fit, at)
+            given = [(each.notification.external_id, each.content_hash) for each in fit]
+            differing = notifications.look_up(session, row.id or 0, source, given)
+            stored = notifications.store_page(session, differing, fit, at)
             outbox.owe(session, Stream(row.id or 0, source, "scripted", row.start_at), stored, interests, at)
         return stored
 

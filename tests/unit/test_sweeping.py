@@ -1,0 +1,108 @@
+"""Sweeps are asked for by many; one goes on at a time, and none that asks is forgotten."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from threading import Event, Thread
+
+from tests.servers import wait_until
+from worker.deliver import OneSweep
+from worker.sweeper import Sweeper
+
+PATIENCE_S = 60
+
+
+class Sweeping:
+    """Sweeps that go on until they are let go; each makes one attempt."""
+
+    def __init__(self, failing: int = 0) -> None:
+        self.begun, self.failing = 0, failing
+        self.goes_on, self.let_go = Event(), Event()
+
+    def __call__(self) -> int:
+        self.begun += 1
+        self.goes_on.set()
+        assert self.let_go.wait(PATIENCE_S)
+        if self.begun <= self.failing:
+            raise ValueError("a sweep that fails")
+        return 1
+
+
+def beside(what: Callable[[], object]) -> Thread:
+    thread = Thread(target=what)
+    thread.start()
+    return thread
+
+
+def test_a_sweep_that_is_asked_for_while_one_goes_on_is_made_by_that_one() -> None:
+    one, sweep, made = OneSweep(), Sweeping(), list[int]()
+    first = beside(lambda: made.append(one.of(sweep)))
+    assert sweep.goes_on.wait(PATIENCE_S)
+    assert [one.of(sweep) for _ in range(3)] == [0, 0, 0]
+    sweep.let_go.set()
+    first.join()
+    assert (made, sweep.begun) == ([2], 2)
+
+
+def test_sweeps_after_one_another_are_made_each() -> None:
+    one, sweep = OneSweep(), Sweeping()
+    sweep.let_go.set()
+    assert [one.of(sweep), one.of(sweep)] == [1, 1]
+
+
+@contextmanager
+def sweeper(sweep: Sweeping) -> Iterator[Sweeper]:
+    """It is let go before it is closed."""
+    with ExitStack() as stack:
+        made = stack.enter_context(closing(Sweeper(sweep)))
+        stack.callback(sweep.let_go.set)
+        made.start()
+        yield made
+
+
+def test_a_sweeper_sweeps_when_it_is_asked_and_not_before() -> None:
+    sweep = Sweeping()
+    with sweeper(sweep) as asked:
+        assert sweep.begun == 0
+        asked.ask()
+        assert sweep.goes_on.wait(PATIENCE_S)
+    assert sweep.begun == 1
+
+
+def test_however_often_it_is_asked_meanwhile_it_looks_once_more() -> None:
+    sweep = Sweeping()
+    with sweeper(sweep) as asked:
+        asked.ask()
+        assert sweep.goes_on.wait(PATIENCE_S)
+        for _ in range(5):
+            asked.ask()
+        sweep.let_go.set()
+        wait_until(lambda: sweep.begun == 2)
+    assert sweep.begun == 2
+
+
+def test_a_sweep_that_fails_is_not_the_last() -> None:
+    sweep = Sweeping(failing=1)
+    sweep.let_go.set()
+    with sweeper(sweep) as asked:
+        asked.ask()
+        wait_until(lambda: sweep.begun == 1)
+        asked.ask()
+        wait_until(lambda: sweep.begun == 2)
+
+
+def test_who_closes_a_sweeper_waits_for_the_sweep_that_goes_on() -> None:
+    sweep, ended = Sweeping(), Event()
+    asked = Sweeper(sweep)
+    asked.start()
+    asked.ask()
+    assert sweep.goes_on.wait(PATIENCE_S)
+
+    def end() -> None:
+        asked.close()
+        ended.set()
+
+    closing_it = beside(end)
+    assert not ended.is_set()
+    sweep.let_go.set()
+    closing_it.join()
+    assert (ended.is_set(), sweep.begun) == (True, 1)
