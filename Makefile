@@ -4,14 +4,21 @@ BIN := .venv/bin
 READY := .venv/ready
 SECONDS ?=
 
-.PHONY: demo test storm nightly check format clean
+.PHONY: demo test bench bench-quick storm nightly check format clean
 
 demo: $(READY)
 	$(BIN)/tocsin demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: check
 	$(BIN)/pytest --quiet -m alone
+	$(BIN)/python -m benchmarks.quick
 	$(BIN)/pytest -n 2 -m 'not alone' --cov --cov-report=term
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.report
+
+bench-quick: $(READY)
+	$(BIN)/python -m benchmarks.quick
 
 storm: $(READY)
 	$(BIN)/python -m tests.storm $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -1,6 +1,6 @@
 """What `tocsin backfill` costs: rows a second and peak memory, over a source of a million rows, killed three times.
 
-    .venv/bin/python benchmarks/backfill.py [ROWS] [DATABASE]
+    .venv/bin/python -m benchmarks.backfill [ROWS] [DATABASE]
 
 The provider is a stand-in for Realtime Register that makes its rows up by arithmetic, so nothing but the backfill takes
 memory or time. The floor beside it: the same rows asked for and decoded, nothing stored.

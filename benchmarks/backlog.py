@@ -1,6 +1,6 @@
 """What a backlog costs a claim and a record: a thousand rows pending, against a million and ten million delivered.
 
-    .venv/bin/python benchmarks/backlog.py postgresql+psycopg://user:password@host/name [PENDING] [DELIVERED]
+    .venv/bin/python -m benchmarks.backlog postgresql+psycopg://user:password@host/name [PENDING] [DELIVERED]
 
 Wants an empty database, and the right to make another beside it. Ten endpoints share the rows; each round claims 500
 and records them as failed, due again much later, so that what is pending stays pending. The floor: the same with a
@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
+from benchmarks.row import Row, tell
 from worker.delivery import Attempted, Due, Outcome, Wire
 from worker.store import claims, endpoints, recording, schema
 from worker.store.rooms import Allowance, Slots
@@ -30,6 +31,7 @@ AT = datetime(2026, 3, 20, 12, tzinfo=UTC)
 ENDPOINTS = tuple(f"e{number}" for number in range(10))
 AT_ONCE = 500
 ROUNDS = 40
+AT_MOST = 1.3
 _FEW = 1_000
 _LEASE = timedelta(seconds=45)
 ALLOWANCES = {name: Allowance(AT_ONCE // len(ENDPOINTS), _LEASE) for name in ENDPOINTS}
@@ -137,21 +139,30 @@ def beside(url: str) -> Iterator[Database]:
                 connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
-def main() -> None:
-    """Measure in turn, print."""
-    url, pending, delivered = (*sys.argv[1:], "1000000", "10000000")[:3] if len(sys.argv) > 1 else sys.exit(__doc__)
+def measure(url: str, pending: int, delivered: int) -> list[Row]:
+    """A claim and a record, in turn in both databases; medians."""
     with closing(Database(url)) as many, beside(url) as few:
-        for database, last in ((few, _FEW), (many, int(pending))):
+        for database, last in ((few, _FEW), (many, pending)):
             schema.migrate(database)
             prepare(database)
             fill(database, 1, last, "pending")
-        fill(many, int(pending) + 1, int(pending) + int(delivered), "delivered")
+        fill(many, pending + 1, pending + delivered, "delivered")
         moments = [AT + timedelta(days=2 * number) for number in range(ROUNDS)]
         costs = [(round_of(few, now), round_of(many, now)) for now in moments]
-    for place, name in enumerate(Cost._fields):
-        before, after = (median(one[place] for one in column) for column in zip(*costs, strict=True))
-        print(f"{name}: {before:.1f} ms with {_FEW:,} pending; {after:.1f} ms with {int(pending):,} pending and "
-              f"{int(delivered):,} delivered; ×{after / before:.2f}")  # fmt: skip
+    return [_row(place, name, costs, f"{pending:,} pending, {delivered:,} delivered")
+            for place, name in enumerate(Cost._fields)]  # fmt: skip
+
+
+def _row(place: int, name: str, costs: list[tuple[Cost, Cost]], case: str) -> Row:
+    few, many = (median(one[place] for one in column) for column in zip(*costs, strict=True))
+    told, bar = f"{name}, {case}", f"≤ {AT_MOST:g}× of 1,000 pending"
+    return Row("backlog", told, many, few, "ms for 500", many / few, bar, many <= AT_MOST * few)
+
+
+def main() -> None:
+    """Measure, print."""
+    url, pending, delivered = (*sys.argv[1:], "1000000", "10000000")[:3] if len(sys.argv) > 1 else sys.exit(__doc__)
+    tell(measure(url, int(pending), int(delivered)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What pruning costs, in small batches and by partitions of a day, and what a claim and a record notice of it.
 
-    .venv/bin/python benchmarks/retention.py postgresql+psycopg://user:password@host/name [OLD] [YOUNG]
+    .venv/bin/python -m benchmarks.retention postgresql+psycopg://user:password@host/name [OLD] [YOUNG]
 
 Wants an empty database. OLD notifications, each with a message, a delivery and an attempt, and as many rows of the
 ledger, are past their time, YOUNG ones are not; ten thousand deliveries are pending. First a claim and its record with

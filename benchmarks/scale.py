@@ -1,6 +1,6 @@
 """What a notification costs: processor, log and disk, from a decoded page to a delivery's recorded attempt.
 
-    .venv/bin/python benchmarks/scale.py postgresql+psycopg://user:password@host/name [NOTIFICATIONS] [ENDPOINTS]
+    .venv/bin/python -m benchmarks.scale postgresql+psycopg://user:password@host/name [NOTIFICATIONS] [ENDPOINTS]
 
 Wants an empty database on this machine, with superuser's rights. Pages of 100 are taken in as a poll does, then all
 that is owed is claimed and recorded as a sweep does, with a sender that answers at once and a log that nobody keeps;

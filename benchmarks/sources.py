@@ -1,6 +1,8 @@
 """What ten thousand sources on one process cost: a start, a look for what is due, and how evenly polls are spread.
 
-    .venv/bin/python benchmarks/sources.py [SOURCES] [DATABASE]
+    .venv/bin/python -m benchmarks.sources [SOURCES] [DATABASE]
+
+Alone, it compares a look among 10, 10,000 and 100,000. With a number:
 
 `every = "5m"`; one 300th of the sources is due at each look. The floor of a look: a transaction that reads one row. The
 floor of the spread: polls at the same rate, but at random.
@@ -21,6 +23,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text, update
 from sqlmodel import col
 
+from benchmarks.row import Row, tell
 from worker import terms, wiring
 from worker.moment import Schedule, next_moment
 from worker.sandbox.configuration import written
@@ -32,6 +35,7 @@ from worker.wiring import House
 AT = datetime(2026, 3, 20, 12, tzinfo=UTC)
 EVERY = timedelta(minutes=5)
 LOOKS = 200
+AT_MOST = 1.5
 _SECRET = {"env": "KEY"}
 _SOURCE = {"provider": "bookkeep", "publishable_key": _SECRET, "secret_key": _SECRET, "every": "5m"}
 
@@ -69,6 +73,32 @@ def look(home: House, names: frozenset[str]) -> int:
         return len(roster.due(session, names, AT))
 
 
+def measure(counts: tuple[int, ...] = (10, 10_000, 100_000)) -> list[Row]:
+    """A look that finds ten due, among so many; the floor is among as many as are due."""
+    with TemporaryDirectory() as folder:
+        costs = [_looked_ms(Path(folder), count) for count in counts]
+    case = "{:,} sources, 10 of them due, on SQLite".format
+    return [
+        Row(
+            "sources", case(count), cost, costs[0], "ms", cost / costs[0], f"≤ {AT_MOST:g}×", cost <= AT_MOST * costs[0]
+        )
+        for count, cost in zip(counts[1:], costs[1:], strict=True)
+    ]
+
+
+def _looked_ms(folder: Path, count: int) -> float:
+    url = f"sqlite:///{folder}/{count}.db"
+    with closing(Database(url)) as database:
+        schema.migrate(database)
+    with closing(house(folder, url, count)) as home:
+        home.move_in()
+        put_off(home, 10)
+        names = terms.names(home.settings)["bookkeep"]
+        if look(home, names) != 10:  # noqa: PLR2004
+            raise RuntimeError("others are due")
+        return took_ms(partial(look, home, names), LOOKS)
+
+
 def floor(home: House) -> None:
     """A transaction that reads one row."""
     with home.database.reading() as session:
@@ -77,6 +107,9 @@ def floor(home: House) -> None:
 
 def main() -> None:
     """Measure, print."""
+    if len(sys.argv) == 1:
+        tell(measure())
+        return
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     due = max(1, count // 300)
     for sources in (due, count):
