@@ -17,10 +17,10 @@ from worker.delivery import Attempted
 from worker.envelope import encode
 from worker.errors import LeaseLost
 from worker.intake import Surroundings, take_in
-from worker.logs import shown_url
 from worker.past import Past
 from worker.progress import PollSummary
 from worker.providers import build
+from worker.redaction import shown_url
 from worker.revision import MessageType
 from worker.store import conditions, endpoints, fates, forms, heartbeats, rejected, retention, shown, sources, waits
 from worker.store.shown import Filter

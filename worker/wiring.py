@@ -15,12 +15,12 @@ from worker.deliver import Outbox, Rules
 from worker.intake import Subscription, Surroundings
 from worker.interest import Interest
 from worker.key_file import KeyFile
-from worker.logs import shown_url
 from worker.meter import UNMETERED, Meter
 from worker.moment import Schedule
 from worker.progress import PollSummary
 from worker.provider import Provider
 from worker.providers import build, patient, providers
+from worker.redaction import shown_url
 from worker.rest.budget import Budgets
 from worker.rest.client import Client, Means
 from worker.rest.kept import Kept

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from worker import logs
-from worker.logs import redacted, shown_url
+from worker.redaction import redacted, shown_url
 
 
 class Terminal(io.StringIO):
@@ -115,6 +115,25 @@ def test_a_line_that_cannot_be_written_stops_nothing_and_is_printed_nowhere(caps
     structlog.get_logger("poll").info("poll.done")
     logging.getLogger("kombu").warning("%d", "hunter2")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"token": "hunter2"},
+        {"url": "https://u:hunter2@h/p"},
+        {"why": {"password": "hunter2"}},
+        {"why": ["Bearer hunter2hunter2"]},
+        {"why": "to\u212aen=hunter2"},
+    ],
+)
+def test_an_event_is_written_without_its_secret(values: dict[str, object]) -> None:
+    stream = io.StringIO()
+    logs.configure(stream, json=True)
+    structlog.get_logger("poll").info("poll.done", source="registrar", **values)
+    (found,) = lines(stream)
+    assert found["source"] == "registrar"
+    assert "hunter2" not in stream.getvalue()
 
 
 @pytest.mark.parametrize("as_json", [True, False])
