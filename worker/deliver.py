@@ -125,7 +125,8 @@ def deliver_due(outbox: Outbox, sender: Sender, rules: Rules) -> int:
             return recorded
         if ended := sender.finished(_WAIT):
             begun_before -= Counter(due.endpoint for due, _ in ended)
-            recorded += _record(outbox, [attempted(due, outcome, rules) for due, outcome in ended], rules)
+            now = rules.clock()
+            recorded += _record(outbox, [attempted(due, outcome, rules, now) for due, outcome in ended], rules)
 
 
 def _begin(outbox: Outbox, sender: Sender, rules: Rules, begun_before: Counter[str]) -> None:
@@ -141,10 +142,9 @@ def _begin(outbox: Outbox, sender: Sender, rules: Rules, begun_before: Counter[s
             _log.warning("delivery.not_begun", count=len(claimed) - len(begun), why="their claim ends too soon")
 
 
-def attempted(due: Due, outcome: Outcome, rules: Rules) -> Attempted:
+def attempted(due: Due, outcome: Outcome, rules: Rules, now: datetime) -> Attempted:
     """The attempt, judged."""
-    verdict = judge(outcome, due, rules.policies[due.endpoint], rules.clock(), rules.random)
-    return Attempted(due, outcome, verdict)
+    return Attempted(due, outcome, judge(outcome, due, rules.policies[due.endpoint], now, rules.random))
 
 
 def _record(outbox: Outbox, judged: list[Attempted], rules: Rules) -> int:

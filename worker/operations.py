@@ -135,7 +135,7 @@ def test_endpoint(home: House, name: str) -> Attempted:
         sender.begin([due])
         while not (ended := sender.finished(_WAIT)):
             pass
-    attempted = deliver.attempted(*ended[0], home.rules(now))
+    attempted = deliver.attempted(*ended[0], home.rules(now), home.clock())
     home.outbox.record([attempted], home.clock())
     return attempted
 

@@ -37,14 +37,13 @@ class Exchange:
         self.curl.setopt(pycurl.WRITEFUNCTION, self._answer.body)
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
 
-    def prepare(self, due: Due) -> None:
+    def prepare(self, due: Due, now: datetime) -> None:
         """The next request: the stored bytes, signed at this moment."""
         self._opened = self._blocked = 0
         self._answer.clear()
-        self._started_at = self._clock()
-        signature = sign(self._target.secrets, due.message_id, self._started_at, due.body)
-        lines = [f"{name}: {value}".encode() for name, value in signature.items()]
-        self.curl.setopt(pycurl.HTTPHEADER, self._headers + lines)
+        self._started_at = now
+        signature = sign(self._target.secrets, due.message_id, now, due.body)
+        self.curl.setopt(pycurl.HTTPHEADER, [*self._headers, *map(": ".join, signature.items())])
         self.curl.setopt(pycurl.POSTFIELDS, due.body)
 
     def outcome(self, code: int) -> Outcome:

@@ -1,9 +1,9 @@
 """A lane: all that one endpoint's requests share, and no other endpoint's."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import inf
 from socket import socket
 from time import monotonic
 
@@ -11,25 +11,34 @@ import pycurl
 
 from worker.delivery import Due, Outcome, Wire
 from worker.webhooks.exchange import Clock, Exchange
+from worker.webhooks.sockets import READ, WRITE, Sockets
 from worker.webhooks.target import Target
 
-_EVENTS = {pycurl.POLL_IN: EVENT_READ, pycurl.POLL_OUT: EVENT_WRITE, pycurl.POLL_INOUT: EVENT_READ | EVENT_WRITE}
-_MASKS = {
-    EVENT_READ: pycurl.CSELECT_IN,
-    EVENT_WRITE: pycurl.CSELECT_OUT,
-    EVENT_READ | EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
-}
+_EVENTS = {pycurl.POLL_IN: READ, pycurl.POLL_OUT: WRITE, pycurl.POLL_INOUT: READ | WRITE}
+_MASKS = {READ: pycurl.CSELECT_IN, WRITE: pycurl.CSELECT_OUT, READ | WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT}
+
+
+@dataclass(slots=True)
+class Alarm:
+    """No timer of any lane rings before this instant of the monotonic clock."""
+
+    at: float = inf
+
+    def set(self, at: float) -> None:
+        """One rings then."""
+        self.at = min(self.at, at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What all lanes share: the selector that watches their sockets, the clock, and where errors are brought."""
+    """What all lanes share: sockets that are watched, timers, the clock, and where errors are brought."""
 
-    selector: BaseSelector
+    sockets: Sockets["Lane"]
     user_agent: str
     clock: Clock
     limit: int
     failures: list[Exception]
+    alarm: Alarm = field(default_factory=Alarm)
 
 
 class Lane:
@@ -59,25 +68,25 @@ class Lane:
         """How many requests are open."""
         return len(self._busy)
 
-    def begin(self, due: Due) -> Outcome | None:
+    def begin(self, due: Due, now: datetime) -> Outcome | None:
         """Start one; the outcome at once if it can't even be started, as with a URL that is none."""
         try:
             exchange = self._spare.pop() if self._spare else self._new_exchange()
         except (pycurl.error, ValueError):
-            now = self._surroundings.clock()
             return Outcome(wire=Wire.FAILED, started_at=now, answered_at=now, duration=timedelta(0))
-        exchange.prepare(due)
+        exchange.prepare(due, now)
         self._busy[exchange.curl] = exchange, due
         self._multi.add_handle(exchange.curl)
         return None
 
-    def act(self, fd: int = pycurl.SOCKET_TIMEOUT, events: int = 0) -> None:
-        """Let libcurl work: on a socket that is ready, or on what is due by its timer."""
+    def act(self, fd: int = pycurl.SOCKET_TIMEOUT, events: int = 0) -> bool:
+        """Let libcurl work: on a socket that is ready, or on what is due by its timer. Whether any request ended."""
         if fd == pycurl.SOCKET_TIMEOUT:
             self.wake_at = None
-        self._multi.socket_action(fd, _MASKS.get(events, 0))
+        _, running = self._multi.socket_action(fd, _MASKS.get(events, 0))
         while self._handed_over:
             self._handed_over.pop().close()
+        return bool(running < len(self._busy))
 
     def ended(self) -> Iterator[tuple[Due, Outcome]]:
         """Those that ended since the last call."""
@@ -100,7 +109,7 @@ class Lane:
         for exchange in exchanges:
             exchange.curl.close()
         for fd in self._watched:
-            self._surroundings.selector.unregister(fd)
+            self._surroundings.sockets.forget(fd)
         self._watched.clear()
 
     def is_idle(self, for_: timedelta) -> bool:
@@ -122,20 +131,21 @@ class Lane:
         return due, outcome
 
     def _watch(self, what: int, fd: int, _multi: pycurl.CurlMulti, _assigned: object) -> int:
-        selector = self._surroundings.selector
         try:
             if what == pycurl.POLL_REMOVE:
                 self._watched.remove(fd)
-                selector.unregister(fd)
-            elif fd in self._watched:
-                selector.modify(fd, _EVENTS[what], self)
+                self._surroundings.sockets.forget(fd)
             else:
-                selector.register(fd, _EVENTS[what], self)
+                self._surroundings.sockets.watch(fd, _EVENTS[what], self)
                 self._watched.add(fd)
         except Exception as error:  # noqa: BLE001  # raised again by the sender, outside libcurl
             self._surroundings.failures.append(error)
         return 0
 
     def _wake(self, milliseconds: int) -> int:
-        self.wake_at = monotonic() + milliseconds / 1000 if milliseconds >= 0 else None
+        if milliseconds < 0:
+            self.wake_at = None
+        else:
+            self.wake_at = monotonic() + milliseconds / 1000
+            self._surroundings.alarm.set(self.wake_at)
         return 0

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from selectors import DefaultSelector
+from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -11,6 +11,7 @@ from typing import Self
 from worker.delivery import Due, Outcome, Wire
 from worker.errors import ConfigurationError
 from worker.webhooks.lane import Lane, Surroundings
+from worker.webhooks.sockets import Sockets
 from worker.webhooks.target import Target
 
 _CLOSED_WHEN_IDLE_FOR = timedelta(seconds=150)
@@ -38,11 +39,11 @@ class Sender:
         self._targets = targets
         self.limit = limit
         self._idle = idle
-        self._selector = DefaultSelector()
+        self._sockets = Sockets[Lane]()
         self._failures: list[Exception] = []
         self._clock = clock
         self._surroundings = Surroundings(
-            selector=self._selector, user_agent=user_agent, clock=clock, limit=limit, failures=self._failures
+            sockets=self._sockets, user_agent=user_agent, clock=clock, limit=limit, failures=self._failures
         )
         self._lanes: dict[str, Lane] = {}
         self._outdated: list[Lane] = []
@@ -87,17 +88,17 @@ class Sender:
         lanes = {name: self._lane(name) for name in dict.fromkeys(one.endpoint for one in due)}
         begun = []
         for one in due:
-            lane = lanes[one.endpoint]
-            if lane and self._clock() + lane.target.timeout > one.claimed_until:
+            lane, now = lanes[one.endpoint], self._clock()
+            if lane and now + lane.target.timeout > one.claimed_until:
                 continue
             begun.append(one)
-            outcome = lane.begin(one) if lane else self._not_sendable()
+            outcome = lane.begin(one, now) if lane else _not_sendable(now)
             self._open[one.endpoint] += 1
             if outcome:
                 self._ended.append((one, outcome))
         for lane in filter(None, lanes.values()):
-            lane.act()
-            self._ended += lane.ended()
+            if lane.act():
+                self._ended += lane.ended()
         if monotonic() >= self._tidy_at:
             self._close_idle()
             self._tidy_at = monotonic() + self._idle.total_seconds() / 5
@@ -137,7 +138,7 @@ class Sender:
         self._outdated.clear()
         self._ended.clear()
         self._open.clear()
-        self._selector.close()
+        self._sockets.close()
 
     def _all_lanes(self) -> Iterator[Lane]:
         yield from self._lanes.values()
@@ -157,29 +158,29 @@ class Sender:
         self._lanes[name] = Lane(target, self._surroundings)
         return self._lanes[name]
 
-    def _not_sendable(self) -> Outcome:
-        now = self._clock()
-        return Outcome(wire=Wire.FAILED, started_at=now, answered_at=now, duration=timedelta(0))
-
     def _turn(self, seconds: float) -> None:
         """Wait for sockets and timers, let libcurl work on them, collect what ended."""
-        for lane in self._woken(seconds):
+        alarm = self._surroundings.alarm
+        ended: dict[Lane, None] = {}
+        for lane, fd, events in self._sockets.ready(max(0.0, min(seconds, alarm.at - monotonic()))):
+            if lane.act(fd, events):
+                ended[lane] = None
+        if monotonic() >= alarm.at:
+            ended.update(dict.fromkeys(self._rung()))
+        for lane in ended:
             self._ended += lane.ended()
 
-    def _woken(self, seconds: float) -> dict[Lane, None]:
-        next_wake_at = min((lane.wake_at for lane in self._all_lanes() if lane.wake_at is not None), default=None)
-        if next_wake_at is not None:
-            seconds = min(seconds, max(0.0, next_wake_at - monotonic()))
-        woken: dict[Lane, None] = {}
-        for key, events in self._selector.select(seconds):
-            key.data.act(key.fd, events)
-            woken[key.data] = None
-        now = monotonic()
+    def _rung(self) -> Iterator[Lane]:
+        """Let libcurl work on what is due by its timers; the lanes of which something ended."""
+        now, alarm = monotonic(), self._surroundings.alarm
+        alarm.at = inf
         for lane in self._all_lanes():
-            if lane.wake_at is not None and lane.wake_at <= now:
-                lane.act()
-                woken[lane] = None
-        return woken
+            if lane.wake_at is None:
+                continue
+            if lane.wake_at > now:
+                alarm.set(lane.wake_at)
+            elif lane.act():
+                yield lane
 
     def _close_idle(self) -> None:
         """An idle lane costs descriptors and, over TLS, most of a megabyte."""
@@ -189,3 +190,7 @@ class Sender:
         for lane in [lane for lane in self._outdated if not lane.open]:
             self._outdated.remove(lane)
             lane.close()
+
+
+def _not_sendable(now: datetime) -> Outcome:
+    return Outcome(wire=Wire.FAILED, started_at=now, answered_at=now, duration=timedelta(0))

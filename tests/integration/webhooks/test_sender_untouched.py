@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from selectors import DefaultSelector
 from typing import Any, Self
 
 import pycurl
@@ -16,6 +15,7 @@ from tests.integration.webhooks.sending import PATIENCE, SHORT, all_finished, du
 from worker.delivery import Outcome, Wire
 from worker.webhooks.exchange import Exchange
 from worker.webhooks.lane import Lane, Surroundings
+from worker.webhooks.sockets import Sockets
 
 Receive = Callable[..., Receiver]
 NAME = "receiver.example"
@@ -75,9 +75,9 @@ class Rebound(Lane):
     """A lane whose resolver answers differently each time: what libcurl believes of the name is set per request."""
 
     def __init__(self, url: str, port: int, answers: Sequence[str], **more: Any) -> None:
-        self._selector = DefaultSelector()
+        self._sockets = Sockets[Lane]()
         self._answers = [f"+{NAME}:{port}:{answer}" for answer in answers]
-        surroundings = Surroundings(selector=self._selector, user_agent="T", clock=now, limit=9, failures=[])
+        surroundings = Surroundings(sockets=self._sockets, user_agent="T", clock=now, limit=9, failures=[])
         super().__init__(target(url, **more), surroundings)
 
     def __enter__(self) -> Self:
@@ -85,7 +85,7 @@ class Rebound(Lane):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self._selector.close()
+        self._sockets.close()
 
     def _new_exchange(self) -> Exchange:
         made = super()._new_exchange()
@@ -98,12 +98,12 @@ class Rebound(Lane):
     def send(self) -> Outcome:
         """One request, with the next of the answers."""
         self._spare.clear()
-        assert self.begin(due()) is None
+        assert self.begin(due(), now()) is None
         self.act()
         until = now() + PATIENCE
         while now() < until:
-            for key, events in self._selector.select(0.02):
-                self.act(key.fd, events)
+            for _, fd, events in self._sockets.ready(0.02):
+                self.act(fd, events)
             self.act()
             for _, outcome in self.ended():
                 self._answers.pop(0)
