@@ -9,6 +9,7 @@ remembered with the source, so that none is said again before the opposite was.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import structlog
 from sqlmodel import Session
@@ -62,7 +63,7 @@ def lagging(
     return told
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoints:
     """All that are configured: what they want to hear of, URLs without query and password, and how long each may fail.
 
@@ -73,10 +74,15 @@ class Endpoints:
     urls: Mapping[str, str] = field(default_factory=dict)
     disable_after: Mapping[str, timedelta] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def listeners(self) -> frozenset[str]:
         """Those that ask to be told of endpoints."""
         return frozenset(one.endpoint for kind in set(_SAYS.values()) for one in _asking(self.interests, Topic(kind)))
+
+    @cached_property
+    def latest(self) -> frozenset[str]:
+        """Those that want the latest revision alone."""
+        return frozenset(one.endpoint for one in self.interests if one.latest)
 
     def watch(self, turned: list[Turned], now: datetime) -> Watch:
         """What recording does with them: what turned is owed in its transaction, and added to `turned`."""
@@ -85,8 +91,7 @@ class Endpoints:
             turned.append(one)
             say_turned(session, self, one, now)
 
-        latest = frozenset(one.endpoint for one in self.interests if one.latest)
-        return Watch(disable_after=self.disable_after, listeners=self.listeners, latest=latest, tell=tell)
+        return Watch(disable_after=self.disable_after, listeners=self.listeners, latest=self.latest, tell=tell)
 
 
 _SAYS = {Turn.WARNED: MessageType.ENDPOINT_FAILING, Turn.DISABLED: MessageType.ENDPOINT_DISABLED}

@@ -3,7 +3,7 @@
 A statement for each row costs ten times as much there, and so does an ORM's way with values here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from operator import itemgetter
@@ -44,7 +44,7 @@ def put(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any
     Unicode and for an instant without a zone.
     """
     names = tuple(rows[0])
-    if session.get_bind().dialect.name == "postgresql":
+    if speaks_postgresql(session):
         session.execute(_from_json(model, names, settled), {"rows": _json(rows)})
         return
     statement, in_order, bare = _of_values(model, names, settled)
@@ -127,7 +127,7 @@ _BARE: Mapping[type, Callable[[Any], str]] = {datetime: _instant, UUID: lambda v
 def change(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *cleared: str) -> None:
     """Update each of these rows by its `id`; all have the same columns. Those that are `cleared` become null."""
     names = tuple(rows[0])
-    if session.get_bind().dialect.name == "postgresql":
+    if speaks_postgresql(session):
         session.connection().execute(_changes_from_json(model, names, cleared), {"rows": _json(rows)})
         return
     statement, order = _changes_of_values(model, names, cleared)
@@ -135,14 +135,24 @@ def change(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, 
     session.connection().exec_driver_sql(statement, [tuple(map(_bare, values(row))) for row in rows])
 
 
-def among(session: Session, which: Any, values: Sequence[Any]) -> ColumnElement[bool]:
-    """Whether the column is one of these: one parameter, however many they are."""
-    if session.get_bind().dialect.name == "postgresql":
-        found: ColumnElement[bool] = which == any_(bindparam(None, list(values), ARRAY(which.type)))
+def speaks_postgresql(session: Session) -> bool:
+    """Whether the database is one; else it is SQLite. What statements that are built but once go by."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def among(which: Any, name: str, *, postgresql: bool) -> ColumnElement[bool]:
+    """Whether the column is one of those `listed` in the parameter of that name: one, however many they are."""
+    if postgresql:
+        found: ColumnElement[bool] = which == any_(bindparam(name, type_=ARRAY(which.type)))
         return found
-    each = func.json_each(orjson.dumps([_bare(value) for value in values]).decode()).table_valued("value")
-    listed: ColumnElement[bool] = which.in_(select(each.c.value))
-    return listed
+    each = func.json_each(bindparam(name, type_=Text())).table_valued("value")
+    in_it: ColumnElement[bool] = which.in_(select(each.c.value))
+    return in_it
+
+
+def listed(session: Session, values: Iterable[Any]) -> Any:
+    """These values, as the parameter."""
+    return list(values) if speaks_postgresql(session) else orjson.dumps(list(map(_bare, values))).decode()
 
 
 @cache

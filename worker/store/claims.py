@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
+from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, Table, bindparam, literal, update
+from sqlalchemy import Executable, Row, Table, bindparam, literal, update
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import Session, col, select
 
 from worker.delivery import Due, Trigger
@@ -25,10 +28,8 @@ _DELIVERY: Table = Delivery.__table__  # type: ignore[attr-defined]
 _TAKEN = (
     "id", "message_id", "endpoint_id", "notification_id", "attempts", "round", "trigger", "next_attempt_at",
 )  # fmt: skip
+_AS_IT_WAITED = itemgetter(_TAKEN.index("next_attempt_at"), _TAKEN.index("id"))
 
-_MESSAGES = select(Message.id, Message.body, Message.created_at, Source.name).join(
-    Source, col(Source.id) == col(Message.source_id), isouter=True
-)
 ANYTHING_DUE = select(literal(1)).where(col(EndpointRow.due_at) <= bindparam("now")).limit(1)
 
 
@@ -82,14 +83,19 @@ def _take(session: Session, ids: Sequence[int | None], lease: _Lease, now: datet
 
     That they are pending isn't asked again: PostgreSQL would look for them in an index of all that is.
     """
-    statement = (
+    given = {"ids": batches.listed(session, ids), "now": now, "token": lease.token, "until": lease.until}
+    taken = session.connection().execute(_taken(postgresql=batches.speaks_postgresql(session)), given).all()
+    return sorted(taken, key=_AS_IT_WAITED)
+
+
+@cache
+def _taken(*, postgresql: bool) -> ReturningUpdate[Any]:
+    return (
         update(_DELIVERY)
-        .where(batches.among(session, _DELIVERY.c.id, ids), unclaimed(now))
-        .values(claim_token=lease.token, claimed_until=lease.until)
+        .where(batches.among(_DELIVERY.c.id, "ids", postgresql=postgresql), unclaimed(bindparam("now")))
+        .values(claim_token=bindparam("token"), claimed_until=bindparam("until"))
         .returning(*(_DELIVERY.c[name] for name in _TAKEN))
     )
-    taken = session.connection().execute(statement).all()
-    return sorted(taken, key=lambda row: (row.next_attempt_at, row.id))
 
 
 def _set_due(
@@ -114,12 +120,22 @@ def _set_due(
 
 def _dues(session: Session, taken: Sequence[Row[Any]], wanted: Mapping[int, Room], lease: _Lease) -> list[Due]:
     """With their messages: a message that several endpoints are owed is read once."""
-    ids = list({one.message_id for one in taken})
+    ids = {one.message_id for one in taken}
     if not ids:
         return []
-    found = session.connection().execute(_MESSAGES.where(batches.among(session, col(Message.id), ids)))
+    which = _messages(postgresql=batches.speaks_postgresql(session))
+    found = session.connection().execute(which, {"ids": batches.listed(session, ids)})
     messages = {row[0]: row for row in found}
     return [_due(one, wanted[one.endpoint_id], messages[one.message_id], lease) for one in taken]
+
+
+@cache
+def _messages(*, postgresql: bool) -> Executable:
+    return (
+        select(Message.id, Message.body, Message.created_at, Source.name)
+        .join(Source, col(Source.id) == col(Message.source_id), isouter=True)
+        .where(batches.among(col(Message.id), "ids", postgresql=postgresql))
+    )
 
 
 def _due(row: Sequence[Any], room: Room, message: Sequence[Any], lease: _Lease) -> Due:

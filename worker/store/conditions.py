@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Table, exists, or_, true, update
+from sqlalchemy import Executable, Row, Table, exists, or_, true, update
 from sqlmodel import Session, col, select
 
 from worker.condition import Condition, Turned, after, is_due_probe, spared, turns
@@ -20,7 +21,9 @@ _HASTENED = 1000
 _COLUMNS = tuple(each.name for each in fields(Condition))
 _WELL = Condition()
 _ENDPOINT: Table = EndpointRow.__table__  # type: ignore[attr-defined]
-_READ = [_ENDPOINT.c[name] for name in ("id", "name", "due_at", *_COLUMNS)]
+_FIRST = ("id", "name", "due_at")
+_READ = [_ENDPOINT.c[name] for name in (*_FIRST, *_COLUMNS)]
+_WELLS = tuple(getattr(_WELL, name) for name in _COLUMNS)
 
 
 def _to_nobody(session: Session, turned: Turned) -> None:
@@ -55,9 +58,15 @@ class Judged:
 
 def lock(session: Session, names: Iterable[str]) -> Sequence[Row[Any]]:
     """How these endpoints fare (`of`), with `id` and `name`; their rows are locked in the order that all keep."""
-    its = batches.among(session, _ENDPOINT.c.name, sorted(names))
-    rows = select(*_READ).where(its).order_by(_ENDPOINT.c.id).with_for_update(key_share=True)
-    return session.connection().execute(rows).all()
+    rows = _locked(postgresql=batches.speaks_postgresql(session))
+    return session.connection().execute(rows, {"names": batches.listed(session, sorted(names))}).all()
+
+
+@cache
+def _locked(*, postgresql: bool) -> Executable:
+    its = batches.among(_ENDPOINT.c.name, "names", postgresql=postgresql)
+    rows: Executable = select(*_READ).where(its).order_by(_ENDPOINT.c.id).with_for_update(key_share=True)
+    return rows
 
 
 def of(endpoint: EndpointRow | Row[Any]) -> Condition:
@@ -79,10 +88,10 @@ def _columns(condition: Condition, now: datetime) -> dict[str, Any]:
 
 def judge(session: Session, endpoint: Row[Any], its: Sequence[Attempted], watch: Watch, now: datetime) -> Judged:
     """What these attempts mean for their endpoint, in the order in which they were answered, and for themselves."""
-    condition = of(endpoint)
-    if condition == _WELL and all(one.verdict.status is DeliveryStatus.DELIVERED for one in its):
+    if endpoint[len(_FIRST) :] == _WELLS and all(one.verdict.status is DeliveryStatus.DELIVERED for one in its):
         is_awake = endpoint.due_at is not None and endpoint.due_at <= now
         return Judged(list(its), None if is_awake else _WELL)
+    condition = of(endpoint)
     counted, turned = list[Attempted](), list[Turned]()
     failed_since = None
     for one in sorted(its, key=lambda each: each.outcome.answered_at):

@@ -4,14 +4,29 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from itertools import chain
+from typing import Any
 
-import orjson
-from sqlalchemy import ARRAY, ColumnElement, Integer, bindparam, column, func, literal, or_, true
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Executable,
+    Integer,
+    Text,
+    bindparam,
+    column,
+    func,
+    or_,
+    true,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from worker.delivery import DeliveryStatus
+from worker.store import batches
 from worker.store.tables import Delivery, EndpointRow
 
 PENDING = col(Delivery.status) == DeliveryStatus.PENDING.value
@@ -27,7 +42,7 @@ class Pick:
     due_by: datetime
 
 
-def unclaimed(now: datetime) -> ColumnElement[bool]:
+def unclaimed(now: datetime | BindParameter[Any]) -> ColumnElement[bool]:
     """Nobody has it, or not any more."""
     return or_(col(Delivery.claimed_until).is_(None), col(Delivery.claimed_until) <= now)
 
@@ -37,40 +52,51 @@ def picked(session: Session, wanted: Sequence[Pick], now: datetime) -> Sequence[
 
     SQLite knows no LATERAL, nor a LIMIT for each row; there it is a statement for all endpoints that get as much.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        columns = {"id": Integer(), "room": Integer(), "due_by": _INSTANT}
+    run = session.connection().execute
+    if batches.speaks_postgresql(session):
         values = zip(*((pick.endpoint_id, pick.count, pick.due_by) for pick in wanted), strict=True)
-        arrays = [bindparam(None, list(each), ARRAY(kind)) for each, kind in zip(values, columns.values(), strict=True)]
-        each = func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in columns.items()))
-        rows = each.render_derived("wanted")
-        due = _due(rows.c.id, rows.c.room, rows.c.due_by, now).lateral()
-        return session.scalars(select(due.c.id).select_from(rows.join(due, true()))).all()
+        given = {name: list(each) for name, each in zip(_WANTED, values, strict=True)}
+        return run(_of_all(), {**given, "now": now}).scalars().all()
     alike: dict[tuple[int, datetime], list[int]] = defaultdict(list)
     for pick in wanted:
         alike[pick.count, pick.due_by].append(pick.endpoint_id)
-    return [identity for (count, due_by), ids in alike.items() for identity in _alike(session, ids, count, due_by, now)]
+    found = (
+        run(_alike(), {"ids": batches.listed(session, ids), "room": count, "due_by": due_by, "now": now}).scalars()
+        for (count, due_by), ids in alike.items()
+    )
+    return list(chain.from_iterable(found))
 
 
-def _alike(
-    session: Session, endpoint_ids: Sequence[int], count: int, due_by: datetime, now: datetime
-) -> Sequence[int | None]:
+_WANTED = {"id": Integer(), "room": Integer(), "due_by": _INSTANT}
+
+
+@cache
+def _of_all() -> Executable:
+    arrays = (bindparam(name, type_=ARRAY(kind)) for name, kind in _WANTED.items())
+    each = func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in _WANTED.items()))
+    rows = each.render_derived("wanted")
+    due = _due(rows.c.id, rows.c.room, rows.c.due_by).lateral()
+    return select(due.c.id).select_from(rows.join(due, true()))
+
+
+@cache
+def _alike() -> Executable:
     """So many of each of these endpoints."""
-    each = func.json_each(orjson.dumps(endpoint_ids).decode()).table_valued(column("value", Integer()), name="of")
+    each = func.json_each(bindparam("ids", type_=Text())).table_valued(column("value", Integer()), name="of")
     picked_one = aliased(Delivery)
-    its = _due(each.c.value, literal(count), literal(due_by, _INSTANT), now)
-    found = select(col(picked_one.id)).select_from(each.join(picked_one, col(picked_one.id).in_(its.correlate(each))))
-    return session.connection().execute(found).scalars().all()
+    its = _due(each.c.value, bindparam("room", type_=Integer()), bindparam("due_by", type_=_INSTANT))
+    return select(col(picked_one.id)).select_from(each.join(picked_one, col(picked_one.id).in_(its.correlate(each))))
 
 
 def _due(
-    endpoint_id: ColumnElement[int], room: ColumnElement[int], due_by: ColumnElement[datetime], now: datetime
+    endpoint_id: ColumnElement[int], room: ColumnElement[int], due_by: ColumnElement[datetime]
 ) -> SelectOfScalar[int | None]:
     """An endpoint's due deliveries, the longest waiting first.
 
     OFFSET keeps PostgreSQL from joining all that is pending with itself: it looks at each row in turn, until the limit.
     That a revision is no less than 1 has SQLite look for it in `delivery_order`, and not in all that is pending.
     """
-    earlier = aliased(Delivery)
+    earlier, now = aliased(Delivery), bindparam("now", type_=_INSTANT)
     blocked = (
         select(earlier.id)
         .where(

@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Executable
 from sqlmodel import Session, col, select
 
 from worker.delivery import Attempted, DeliveryStatus, Trigger
@@ -87,13 +89,20 @@ def _follow(session: Session, judged: Mapping[int, Judged], watch: Watch, now: d
 
 def _lock_notifications(session: Session, attempted: Sequence[Attempted]) -> frozenset[str]:
     """Those that are delivered now for the first time."""
-    row, to_be_dated = NotificationRow, {of for one in attempted if (of := _dates(one))}
+    to_be_dated = {of for one in attempted if (of := _dates(one))}
     if not to_be_dated:
         return frozenset()
-    which = batches.among(session, col(row.id), [UUID(of) for of in sorted(to_be_dated)])
-    undated = select(col(row.id)).where(which, col(row.delivered_at).is_(None)).order_by(col(row.id))
-    found = session.connection().execute(undated.with_for_update(key_share=True))
+    ids = batches.listed(session, map(UUID, sorted(to_be_dated)))
+    found = session.connection().execute(_undated(postgresql=batches.speaks_postgresql(session)), {"ids": ids})
     return frozenset(map(str, found.scalars()))
+
+
+@cache
+def _undated(*, postgresql: bool) -> Executable:
+    identity = col(NotificationRow.id)
+    which = batches.among(identity, "ids", postgresql=postgresql)
+    undated = select(identity).where(which, col(NotificationRow.delivered_at).is_(None)).order_by(identity)
+    return undated.with_for_update(key_share=True)
 
 
 def _dates(one: Attempted) -> str | None:
@@ -104,15 +113,20 @@ def _dates(one: Attempted) -> str | None:
 def _held(session: Session, attempted: Sequence[Attempted]) -> dict[int, str | None]:
     """Which of these are still claimed by us; with the trigger of those that were owed anew by hand meanwhile."""
     claimed = {one.due.delivery_id: one.due for one in attempted}
-    row = Delivery
-    columns = select(col(row.id), col(row.claim_token), col(row.round), col(row.trigger))
-    query = columns.where(batches.among(session, col(row.id), sorted(claimed)))
-    rows: Sequence[Any] = session.connection().execute(query).all()
+    ids = batches.listed(session, sorted(claimed))
+    rows = session.connection().execute(_claimed(postgresql=batches.speaks_postgresql(session)), {"ids": ids}).all()
     return {
         delivery_id: None if (stage + 1, trigger) == (due.round, due.trigger.value) else trigger
         for delivery_id, token, stage, trigger in rows
         if token == (due := claimed[delivery_id]).claim_token
     }
+
+
+@cache
+def _claimed(*, postgresql: bool) -> Executable:
+    row = Delivery
+    columns = select(col(row.id), col(row.claim_token), col(row.round), col(row.trigger))
+    return columns.where(batches.among(col(row.id), "ids", postgresql=postgresql))
 
 
 def _attempt(one: Attempted) -> dict[str, object]:

@@ -5,12 +5,13 @@ that another worker has locked is passed over. On SQLite one BEGIN IMMEDIATE doe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from functools import cache
 from sys import maxsize
 from typing import Any, Self
 
-from sqlalchemy import Table, func
+from sqlalchemy import Column, Executable, Table, bindparam, func
 from sqlmodel import Session, col, select
 
 from worker.pace import opening_room, opening_spent, room_at, spent
@@ -51,7 +52,7 @@ class Door:
     opening_since: datetime | None = None
 
 
-_READ = [_ENDPOINT.c[each.name] for each in fields(Door)]
+_READ: Sequence[Column[Any]] = [_ENDPOINT.c[each.name] for each in fields(Door)]
 _WRITTEN = ("id", "due_at", "paced_until", "probe_at", "opening_since")
 
 
@@ -78,13 +79,17 @@ class Room:
 class Slots:
     """The requests that one process may have open at once: `limit` in all, `each` of one endpoint; `open` are now.
 
-    `reserve`: so many are kept for endpoints that have nothing open here, one for each.
+    `reserve`: so many are kept for endpoints that have nothing open here, one for each. `free`: as many more may be.
     """
 
     limit: int
     open: Mapping[str, int] = field(default_factory=dict)
     each: int = maxsize
     reserve: int = 0
+    free: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", self.limit - sum(self.open.values()))
 
     @classmethod
     def among_many(cls, limit: int, open_now: Mapping[str, int]) -> Self:
@@ -95,11 +100,6 @@ class Slots:
         more than 400 begin to use it up, and 500 have. Then others wait until one of them times out.
         """
         return cls(limit, open_now, each=max(1, limit // 2), reserve=limit // 5)
-
-    @property
-    def free(self) -> int:
-        """How many more may be opened."""
-        return self.limit - sum(self.open.values())
 
     def admit(self, name: str) -> bool:
         """Whether there may be any for this endpoint."""
@@ -113,7 +113,7 @@ class Slots:
         for room in found:
             count = min(room.count, share, self._at_most(room.endpoint.name, left))
             if count > 0:
-                given.append(replace(room, count=count))
+                given.append(Room(room.endpoint, count, room.rate, probe=room.probe, open=room.open))
                 left -= count
         return given
 
@@ -128,14 +128,9 @@ def rooms(session: Session, allowances: Mapping[str, Allowance], now: datetime) 
 
     One that is shut is looked at again when it opens, not before.
     """
-    ready = (
-        select(*_READ)
-        .where(_ENDPOINT.c.due_at <= now, batches.among(session, _ENDPOINT.c.name, list(allowances)))
-        .order_by(_ENDPOINT.c.due_at, _ENDPOINT.c.id)
-        .with_for_update(skip_locked=True, key_share=True)
-    )
+    ready = _ready(postgresql=batches.speaks_postgresql(session))
     ajar, shut = list[Door](), list[Door]()
-    for row in session.connection().execute(ready):
+    for row in session.connection().execute(ready, {"now": now, "names": batches.listed(session, allowances)}):
         door = Door(*row)
         (ajar if _is_ajar(door, now) else shut).append(door)
     leave(session, shut)
@@ -144,6 +139,17 @@ def rooms(session: Session, allowances: Mapping[str, Allowance], now: datetime) 
     open_now = _open(session, [door.id for door in ajar], now)
     rooms_of = (_room(door, allowances[door.name], open_now.get(door.id, 0), now) for door in ajar)
     return [room for room in rooms_of if room.count > 0]
+
+
+@cache
+def _ready(*, postgresql: bool) -> Executable:
+    ready: Executable = (
+        select(*_READ)
+        .where(_ENDPOINT.c.due_at <= bindparam("now"), batches.among(_ENDPOINT.c.name, "names", postgresql=postgresql))
+        .order_by(_ENDPOINT.c.due_at, _ENDPOINT.c.id)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    return ready
 
 
 def leave(session: Session, doors: Sequence[Door]) -> None:
@@ -157,6 +163,8 @@ def _is_ajar(endpoint: Door, now: datetime) -> bool:
     if endpoint.disabled_at:
         endpoint.due_at = None
         return False
+    if endpoint.slow_until is endpoint.probe_at is None:
+        return True
     opens_at = max((at for at in (endpoint.slow_until, endpoint.probe_at) if at and at > now), default=None)
     if opens_at:
         endpoint.due_at = opens_at
@@ -164,17 +172,25 @@ def _is_ajar(endpoint: Door, now: datetime) -> bool:
 
 
 def _open(session: Session, endpoint_ids: Sequence[int], now: datetime) -> dict[int, int]:
-    its = batches.among(session, col(Delivery.endpoint_id), endpoint_ids)
-    opened = (
+    opened = _opened(postgresql=batches.speaks_postgresql(session))
+    ids = batches.listed(session, endpoint_ids)
+    return dict(iter(session.connection().execute(opened, {"now": now, "endpoints": ids})))
+
+
+@cache
+def _opened(*, postgresql: bool) -> Executable:
+    its = batches.among(col(Delivery.endpoint_id), "endpoints", postgresql=postgresql)
+    return (
         select(Delivery.endpoint_id, func.count())
-        .where(PENDING, col(Delivery.claimed_until) > now, its)
+        .where(PENDING, col(Delivery.claimed_until) > bindparam("now"), its)
         .group_by(col(Delivery.endpoint_id))
     )
-    return dict(iter(session.connection().execute(opened)))
 
 
 def _room(endpoint: Door, allowance: Allowance, open_now: int, now: datetime) -> Room:
     """While an endpoint is probed, one request at a time: not even beside those that were open before."""
+    if endpoint.probe_at is None and endpoint.opening_since is None and allowance.rate is None:
+        return Room(endpoint, allowance.max_in_flight - open_now, open=open_now)
     counts = [allowance.max_in_flight - open_now]
     if endpoint.probe_at:
         counts.append(0 if open_now else 1)
