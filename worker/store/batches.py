@@ -12,12 +12,10 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import (
-    ARRAY,
     Column,
     ColumnElement,
     LargeBinary,
     Text,
-    any_,
     bindparam,
     cast,
     column,
@@ -135,24 +133,9 @@ def change(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, 
     session.connection().exec_driver_sql(statement, [tuple(map(_bare, values(row))) for row in rows])
 
 
-def speaks_postgresql(session: Session) -> bool:
-    """Whether the database is one; else it is SQLite. What statements that are built but once go by."""
-    return session.get_bind().dialect.name == "postgresql"
-
-
-def among(which: Any, name: str, *, postgresql: bool) -> ColumnElement[bool]:
-    """Whether the column is one of those `listed` in the parameter of that name: one, however many they are."""
-    if postgresql:
-        found: ColumnElement[bool] = which == any_(bindparam(name, type_=ARRAY(which.type)))
-        return found
-    each = func.json_each(bindparam(name, type_=Text())).table_valued("value")
-    in_it: ColumnElement[bool] = which.in_(select(each.c.value))
-    return in_it
-
-
-def listed(session: Session, values: Iterable[Any]) -> Any:
-    """These values, as the parameter."""
-    return list(values) if speaks_postgresql(session) else orjson.dumps(list(map(_bare, values))).decode()
+def listed(values: Sequence[Any]) -> str:
+    """Values as SQLite's json_each takes them, written as their columns have them."""
+    return orjson.dumps([_bare(value) for value in values]).decode()
 
 
 @cache

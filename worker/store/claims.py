@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
-from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +13,10 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import Session, col, select
 
 from worker.delivery import Due, Trigger
-from worker.store import batches, forms, overtaken
-from worker.store.picks import Pick, next_due, picked, unclaimed
+from worker.store import forms, overtaken, ready
+from worker.store.picks import NOW, Pick, next_due, picked, unclaimed
 from worker.store.rooms import Allowance, Room, Slots, leave, rooms, spend
+from worker.store.session import Database
 from worker.store.tables import Delivery, EndpointRow, Message, Source
 
 _WHENEVER = timedelta(days=36_500)
@@ -41,9 +41,9 @@ class _Lease:
     token: str = field(default_factory=lambda: uuid4().hex)
 
 
-def anything_due(session: Session, now: datetime) -> bool:
+def anything_due(database: Database, now: datetime) -> bool:
     """Whether a claim may find something. A fraction of its cost, which an idle daemon would pay every second."""
-    return session.connection().execute(ANYTHING_DUE, {"now": now}).scalar() is not None
+    return database.finds(ANYTHING_DUE, now=now)
 
 
 def claim(session: Session, allowances: Mapping[str, Allowance], slots: Slots, now: datetime) -> list[Due]:
@@ -83,16 +83,15 @@ def _take(session: Session, ids: Sequence[int | None], lease: _Lease, now: datet
 
     That they are pending isn't asked again: PostgreSQL would look for them in an index of all that is.
     """
-    given = {"ids": batches.listed(session, ids), "now": now, "token": lease.token, "until": lease.until}
-    taken = session.connection().execute(_taken(postgresql=batches.speaks_postgresql(session)), given).all()
-    return sorted(taken, key=_AS_IT_WAITED)
+    taken = ready.execute(session, _taken, ids=list(ids), now=now, token=lease.token, until=lease.until).all()
+    return sorted(taken, key=lambda row: (row.next_attempt_at, row.id))
 
 
 @cache
-def _taken(*, postgresql: bool) -> ReturningUpdate[Any]:
+def _taken(dialect: str) -> Any:
     return (
         update(_DELIVERY)
-        .where(batches.among(_DELIVERY.c.id, "ids", postgresql=postgresql), unclaimed(bindparam("now")))
+        .where(ready.one_of(dialect, _DELIVERY.c.id, "ids"), unclaimed(NOW))
         .values(claim_token=bindparam("token"), claimed_until=bindparam("until"))
         .returning(*(_DELIVERY.c[name] for name in _TAKEN))
     )
@@ -123,19 +122,15 @@ def _dues(session: Session, taken: Sequence[Row[Any]], wanted: Mapping[int, Room
     ids = {one.message_id for one in taken}
     if not ids:
         return []
-    which = _messages(postgresql=batches.speaks_postgresql(session))
-    found = session.connection().execute(which, {"ids": batches.listed(session, ids)})
-    messages = {row[0]: row for row in found}
+    messages = {row[0]: row for row in ready.execute(session, _messages, ids=ids)}
     return [_due(one, wanted[one.endpoint_id], messages[one.message_id], lease) for one in taken]
 
 
 @cache
-def _messages(*, postgresql: bool) -> Executable:
-    return (
-        select(Message.id, Message.body, Message.created_at, Source.name)
-        .join(Source, col(Source.id) == col(Message.source_id), isouter=True)
-        .where(batches.among(col(Message.id), "ids", postgresql=postgresql))
-    )
+def _messages(dialect: str) -> Any:
+    told = select(Message.id, Message.body, Message.created_at, Source.name)
+    of_source = told.join(Source, col(Source.id) == col(Message.source_id), isouter=True)
+    return of_source.where(ready.one_of(dialect, col(Message.id), "ids"))
 
 
 def _due(row: Sequence[Any], room: Room, message: Sequence[Any], lease: _Lease) -> Due:

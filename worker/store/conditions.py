@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from worker.condition import Condition, Turned, after, is_due_probe, spared, turns
 from worker.delivery import Attempted, DeliveryStatus
-from worker.store import batches
+from worker.store import batches, ready
 from worker.store.picks import PENDING
 from worker.store.tables import Attempt, Delivery, EndpointRow
 
@@ -58,15 +58,13 @@ class Judged:
 
 def lock(session: Session, names: Iterable[str]) -> Sequence[Row[Any]]:
     """How these endpoints fare (`of`), with `id` and `name`; their rows are locked in the order that all keep."""
-    rows = _locked(postgresql=batches.speaks_postgresql(session))
-    return session.connection().execute(rows, {"names": batches.listed(session, sorted(names))}).all()
+    return ready.execute(session, _locked, names=sorted(names)).all()
 
 
 @cache
-def _locked(*, postgresql: bool) -> Executable:
-    its = batches.among(_ENDPOINT.c.name, "names", postgresql=postgresql)
-    rows: Executable = select(*_READ).where(its).order_by(_ENDPOINT.c.id).with_for_update(key_share=True)
-    return rows
+def _locked(dialect: str) -> Any:
+    its = ready.one_of(dialect, _ENDPOINT.c.name, "names")
+    return select(*_READ).where(its).order_by(_ENDPOINT.c.id).with_for_update(key_share=True)
 
 
 def of(endpoint: EndpointRow | Row[Any]) -> Condition:

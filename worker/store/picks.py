@@ -1,36 +1,28 @@
 """Picks: which of an endpoint's deliveries are due, in the order in which they go out (DELIVERY, sections 1 and 4)."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from itertools import chain
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    BindParameter,
-    ColumnElement,
-    Executable,
-    Integer,
-    Text,
-    bindparam,
-    column,
-    func,
-    or_,
-    true,
-)
+from sqlalchemy import ARRAY, ColumnElement, Integer, Text, bindparam, column, func, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from worker.delivery import DeliveryStatus
-from worker.store import batches
+from worker.store import ready
 from worker.store.tables import Delivery, EndpointRow
 
 PENDING = col(Delivery.status) == DeliveryStatus.PENDING.value
 _INSTANT = Delivery.__table__.c.next_attempt_at.type  # type: ignore[attr-defined]
+NOW: ColumnElement[datetime] = bindparam("now", type_=_INSTANT)
+"""The instant, in a statement that is made once."""
+
+
+_WANTED = {"id": Integer(), "room": Integer(), "due_by": _INSTANT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +34,7 @@ class Pick:
     due_by: datetime
 
 
-def unclaimed(now: datetime | BindParameter[Any]) -> ColumnElement[bool]:
+def unclaimed(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     """Nobody has it, or not any more."""
     return or_(col(Delivery.claimed_until).is_(None), col(Delivery.claimed_until) <= now)
 
@@ -52,37 +44,30 @@ def picked(session: Session, wanted: Sequence[Pick], now: datetime) -> Sequence[
 
     SQLite knows no LATERAL, nor a LIMIT for each row; there it is a statement for all endpoints that get as much.
     """
-    run = session.connection().execute
-    if batches.speaks_postgresql(session):
-        values = zip(*((pick.endpoint_id, pick.count, pick.due_by) for pick in wanted), strict=True)
-        given = {name: list(each) for name, each in zip(_WANTED, values, strict=True)}
-        return run(_of_all(), {**given, "now": now}).scalars().all()
     alike: dict[tuple[int, datetime], list[int]] = defaultdict(list)
+    if session.get_bind().dialect.name == ready.POSTGRESQL:
+        columns = zip(*((pick.endpoint_id, pick.count, pick.due_by) for pick in wanted), strict=True)
+        values = dict(zip(_WANTED, map(list, columns), strict=True))
+        return ready.execute(session, _picked, now=now, **values).scalars().all()
     for pick in wanted:
         alike[pick.count, pick.due_by].append(pick.endpoint_id)
     found = (
-        run(_alike(), {"ids": batches.listed(session, ids), "room": count, "due_by": due_by, "now": now}).scalars()
+        ready.execute(session, _picked, id=ids, room=count, due_by=due_by, now=now)
         for (count, due_by), ids in alike.items()
     )
-    return list(chain.from_iterable(found))
-
-
-_WANTED = {"id": Integer(), "room": Integer(), "due_by": _INSTANT}
+    return [identity for each in found for identity in each.scalars()]
 
 
 @cache
-def _of_all() -> Executable:
-    arrays = (bindparam(name, type_=ARRAY(kind)) for name, kind in _WANTED.items())
-    each = func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in _WANTED.items()))
-    rows = each.render_derived("wanted")
-    due = _due(rows.c.id, rows.c.room, rows.c.due_by).lateral()
-    return select(due.c.id).select_from(rows.join(due, true()))
-
-
-@cache
-def _alike() -> Executable:
-    """So many of each of these endpoints."""
-    each = func.json_each(bindparam("ids", type_=Text())).table_valued(column("value", Integer()), name="of")
+def _picked(dialect: str) -> Any:
+    """On SQLite so many of each of these endpoints."""
+    if dialect == ready.POSTGRESQL:
+        arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in _WANTED.items()]
+        given = func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in _WANTED.items()))
+        rows = given.render_derived("wanted")
+        due = _due(rows.c.id, rows.c.room, rows.c.due_by).lateral()
+        return select(due.c.id).select_from(rows.join(due, true()))
+    each = func.json_each(bindparam("id", type_=Text())).table_valued(column("value", Integer()), name="of")
     picked_one = aliased(Delivery)
     its = _due(each.c.value, bindparam("room", type_=Integer()), bindparam("due_by", type_=_INSTANT))
     return select(col(picked_one.id)).select_from(each.join(picked_one, col(picked_one.id).in_(its.correlate(each))))
@@ -106,7 +91,7 @@ def _due(
             col(earlier.revision) >= 1,
             or_(
                 col(earlier.revision) < Delivery.revision,
-                (col(earlier.claimed_until) > now) & (col(earlier.id) != Delivery.id),
+                (col(earlier.claimed_until) > NOW) & (col(earlier.id) != Delivery.id),
             ),
         )
         .offset(0)
@@ -116,7 +101,7 @@ def _due(
         select(col(Delivery.id))
         .where(
             col(Delivery.endpoint_id) == endpoint_id, PENDING, col(Delivery.next_attempt_at) <= due_by,
-            unclaimed(now), ~blocked,
+            unclaimed(NOW), ~blocked,
         )
         .order_by(col(Delivery.next_attempt_at), col(Delivery.id))
         .limit(room)
@@ -127,13 +112,16 @@ def next_due(session: Session, endpoint_ids: Sequence[int], now: datetime) -> di
     """The next attempt by schedule, or the first lease to end; null when neither is to come."""
     if not endpoint_ids:
         return {}
+    found: Iterable[Any] = ready.execute(session, _next_due, endpoints=list(endpoint_ids), now=now)
+    return {endpoint_id: min((moment for moment in moments if moment), default=None) for endpoint_id, *moments in found}
+
+
+@cache
+def _next_due(dialect: str) -> Any:
     first = [
-        select(func.min(moment)).where(col(Delivery.endpoint_id) == EndpointRow.id, PENDING, moment > now)
+        select(func.min(moment)).where(col(Delivery.endpoint_id) == EndpointRow.id, PENDING, moment > NOW)
         for moment in (col(Delivery.next_attempt_at), col(Delivery.claimed_until))
     ]
-    found = session.execute(
-        select(EndpointRow.id, *(query.scalar_subquery() for query in first)).where(
-            col(EndpointRow.id).in_(endpoint_ids)
-        )
-    ).all()
-    return {endpoint_id: min((moment for moment in moments if moment), default=None) for endpoint_id, *moments in found}
+    return select(col(EndpointRow.id), *(query.scalar_subquery() for query in first)).where(
+        ready.one_of(dialect, col(EndpointRow.id), "endpoints")
+    )

@@ -12,7 +12,7 @@ from sqlalchemy import Executable
 from sqlmodel import Session, col, select
 
 from worker.delivery import Attempted, DeliveryStatus, Trigger
-from worker.store import batches, conditions, overtaken
+from worker.store import batches, conditions, overtaken, ready
 from worker.store.conditions import Judged, Watch
 from worker.store.session import storable
 from worker.store.tables import Attempt, Delivery, NotificationRow
@@ -92,16 +92,14 @@ def _lock_notifications(session: Session, attempted: Sequence[Attempted]) -> fro
     to_be_dated = {of for one in attempted if (of := _dates(one))}
     if not to_be_dated:
         return frozenset()
-    ids = batches.listed(session, map(UUID, sorted(to_be_dated)))
-    found = session.connection().execute(_undated(postgresql=batches.speaks_postgresql(session)), {"ids": ids})
+    found = ready.execute(session, _undated, ids=[UUID(of) for of in sorted(to_be_dated)])
     return frozenset(map(str, found.scalars()))
 
 
 @cache
-def _undated(*, postgresql: bool) -> Executable:
-    identity = col(NotificationRow.id)
-    which = batches.among(identity, "ids", postgresql=postgresql)
-    undated = select(identity).where(which, col(NotificationRow.delivered_at).is_(None)).order_by(identity)
+def _undated(dialect: str) -> Any:
+    row, which = NotificationRow, ready.one_of(dialect, col(NotificationRow.id), "ids")
+    undated = select(col(row.id)).where(which, col(row.delivered_at).is_(None)).order_by(col(row.id))
     return undated.with_for_update(key_share=True)
 
 
@@ -113,8 +111,7 @@ def _dates(one: Attempted) -> str | None:
 def _held(session: Session, attempted: Sequence[Attempted]) -> dict[int, str | None]:
     """Which of these are still claimed by us; with the trigger of those that were owed anew by hand meanwhile."""
     claimed = {one.due.delivery_id: one.due for one in attempted}
-    ids = batches.listed(session, sorted(claimed))
-    rows = session.connection().execute(_claimed(postgresql=batches.speaks_postgresql(session)), {"ids": ids}).all()
+    rows: Sequence[Any] = ready.execute(session, _claims, ids=sorted(claimed)).all()
     return {
         delivery_id: None if (stage + 1, trigger) == (due.round, due.trigger.value) else trigger
         for delivery_id, token, stage, trigger in rows
@@ -123,10 +120,10 @@ def _held(session: Session, attempted: Sequence[Attempted]) -> dict[int, str | N
 
 
 @cache
-def _claimed(*, postgresql: bool) -> Executable:
+def _claims(dialect: str) -> Any:
     row = Delivery
     columns = select(col(row.id), col(row.claim_token), col(row.round), col(row.trigger))
-    return columns.where(batches.among(col(row.id), "ids", postgresql=postgresql))
+    return columns.where(ready.one_of(dialect, col(row.id), "ids"))
 
 
 def _attempt(one: Attempted) -> dict[str, object]:

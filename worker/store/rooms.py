@@ -4,20 +4,20 @@ An endpoint's row is locked while its deliveries are claimed, so that its limits
 that another worker has locked is passed over. On SQLite one BEGIN IMMEDIATE does the locking.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import cache
 from sys import maxsize
 from typing import Any, Self
 
-from sqlalchemy import Column, Executable, Table, bindparam, func
+from sqlalchemy import Table, bindparam, func
 from sqlmodel import Session, col, select
 
 from worker.pace import opening_room, opening_spent, room_at, spent
 from worker.settings import Rate
-from worker.store import batches
-from worker.store.picks import PENDING
+from worker.store import batches, ready
+from worker.store.picks import NOW, PENDING
 from worker.store.tables import Delivery, EndpointRow
 
 _ENDPOINT: Table = EndpointRow.__table__  # type: ignore[attr-defined]
@@ -128,9 +128,9 @@ def rooms(session: Session, allowances: Mapping[str, Allowance], now: datetime) 
 
     One that is shut is looked at again when it opens, not before.
     """
-    ready = _ready(postgresql=batches.speaks_postgresql(session))
     ajar, shut = list[Door](), list[Door]()
-    for row in session.connection().execute(ready, {"now": now, "names": batches.listed(session, allowances)}):
+    found: Iterable[Any] = ready.execute(session, _doors, now=now, names=list(allowances))
+    for row in found:
         door = Door(*row)
         (ajar if _is_ajar(door, now) else shut).append(door)
     leave(session, shut)
@@ -142,14 +142,13 @@ def rooms(session: Session, allowances: Mapping[str, Allowance], now: datetime) 
 
 
 @cache
-def _ready(*, postgresql: bool) -> Executable:
-    ready: Executable = (
+def _doors(dialect: str) -> Any:
+    return (
         select(*_READ)
-        .where(_ENDPOINT.c.due_at <= bindparam("now"), batches.among(_ENDPOINT.c.name, "names", postgresql=postgresql))
+        .where(_ENDPOINT.c.due_at <= bindparam("now"), ready.one_of(dialect, _ENDPOINT.c.name, "names"))
         .order_by(_ENDPOINT.c.due_at, _ENDPOINT.c.id)
         .with_for_update(skip_locked=True, key_share=True)
     )
-    return ready
 
 
 def leave(session: Session, doors: Sequence[Door]) -> None:
@@ -172,17 +171,17 @@ def _is_ajar(endpoint: Door, now: datetime) -> bool:
 
 
 def _open(session: Session, endpoint_ids: Sequence[int], now: datetime) -> dict[int, int]:
-    opened = _opened(postgresql=batches.speaks_postgresql(session))
-    ids = batches.listed(session, endpoint_ids)
-    return dict(iter(session.connection().execute(opened, {"now": now, "endpoints": ids})))
+    rows: Iterable[Any] = ready.execute(session, _opened, endpoints=list(endpoint_ids), now=now)
+    return dict(iter(rows))
 
 
 @cache
-def _opened(*, postgresql: bool) -> Executable:
-    its = batches.among(col(Delivery.endpoint_id), "endpoints", postgresql=postgresql)
+def _opened(dialect: str) -> Any:
     return (
         select(Delivery.endpoint_id, func.count())
-        .where(PENDING, col(Delivery.claimed_until) > bindparam("now"), its)
+        .where(
+            PENDING, col(Delivery.claimed_until) > NOW, ready.one_of(dialect, col(Delivery.endpoint_id), "endpoints")
+        )
         .group_by(col(Delivery.endpoint_id))
     )
 
