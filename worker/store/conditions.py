@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Row, Table, exists, or_, true, update
+from sqlalchemy import Row, Table, bindparam, exists, literal, or_, true, update
 from sqlmodel import Session, col, select
 
 from worker.condition import Condition, Turned, after, is_due_probe, spared, turns
 from worker.delivery import Attempted, DeliveryStatus
 from worker.store import batches, ready
-from worker.store.picks import PENDING
+from worker.store.picks import NOW, PENDING, unclaimed
 from worker.store.tables import Attempt, Delivery, EndpointRow
 
 _AN_OUTAGE = timedelta(minutes=1)
@@ -47,7 +47,7 @@ class Watch:
 class Judged:
     """An endpoint's attempts as they counted, how it fares now, and what turned.
 
-    `condition` None: as it did, and it is looked at anyway. `failed_since`: since when, if it has recovered.
+    `condition` None: as it did, and it need not be looked at earlier. `failed_since`: since when, if it has recovered.
     """
 
     counted: list[Attempted]
@@ -88,8 +88,7 @@ def judge(session: Session, endpoint: Row[Any], its: Sequence[Attempted], watch:
     """What these attempts mean for their endpoint, in the order in which they were answered, and for themselves."""
     if endpoint[len(_FIRST) :] == _WELLS and all(one.verdict.status is DeliveryStatus.DELIVERED for one in its):
         is_awake = endpoint.due_at is not None and endpoint.due_at <= now
-        return Judged(list(its), None if is_awake else _WELL)
-    condition = of(endpoint)
+        return Judged(list(its), _WELL if not is_awake and _more_waits(session, endpoint.id, now) else None)
     counted, turned = list[Attempted](), list[Turned]()
     failed_since = None
     for one in sorted(its, key=lambda each: each.outcome.answered_at):
@@ -99,6 +98,20 @@ def judge(session: Session, endpoint: Row[Any], its: Sequence[Attempted], watch:
         if before.probe_at and not condition.probe_at:
             failed_since = before.failing_since
     return Judged(counted, condition, turned, failed_since)
+
+
+def _more_waits(session: Session, endpoint_id: int, now: datetime) -> bool:
+    """Whether anything was due when these were claimed and could not be taken: a later revision of theirs.
+
+    What is owed now, or due later, is known to the endpoint's row without us.
+    """
+    return ready.execute(session, _waiting, endpoint=endpoint_id, now=now).first() is not None
+
+
+@cache
+def _waiting(_dialect: str) -> Any:
+    its = (col(Delivery.endpoint_id) == bindparam("endpoint"), PENDING, col(Delivery.next_attempt_at) <= NOW)
+    return select(literal(1)).where(*its, unclaimed(NOW)).limit(1)
 
 
 def _is_alone(session: Session, endpoint: Row[Any], one: Attempted) -> bool:

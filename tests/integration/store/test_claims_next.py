@@ -86,8 +86,20 @@ def test_an_endpoint_whose_only_delivery_waits_is_looked_at_when_it_is_due(erp: 
 def test_an_endpoint_with_nothing_to_come_is_not_looked_at(erp: Desk) -> None:
     erp.store(item("a"))
     erp.deliver()
-    erp.claim()
+    assert _due_at(erp) == AT + LEASE  # as its claim left it: what was delivered wakes nobody
+    assert erp.claim(now=AT + LEASE) == []
     assert _due_at(erp) is None
+
+
+def test_a_revision_that_waited_for_an_open_request_is_looked_at_when_that_has_ended(erp: Desk) -> None:
+    erp.store(item("a"))
+    (first,) = erp.claim()
+    erp.store(item("a", message="changed"))
+    assert erp.claim() == []
+    assert _due_at(erp) == AT + LEASE
+    erp.record([erp.judged(first, 200)])
+    assert _due_at(erp) == AT
+    assert len(erp.claim()) == 1
 
 
 def test_an_endpoint_is_looked_at_when_a_lease_ends(erp: Desk) -> None:
