@@ -85,19 +85,22 @@ class Rules:
 
 
 class OneSweep:
-    """One sweep at a time in a process. Whoever asks for one meanwhile makes it look once more when it has ended.
+    """One sweep at a time in a process. Whoever asks for one meanwhile wakes it, and has it look when it has ended.
 
-    Else what was owed after its last look would wait for the schedule's next sweep.
+    Else what was owed after its last look would wait for answers, or for the schedule's next sweep.
     """
 
     def __init__(self) -> None:
         self._one, self._asked_for = Lock(), Event()
 
-    def of(self, sweep: Callable[[], int]) -> int:
-        """The attempts made; none where it goes on elsewhere."""
+    def of(self, sweep: Callable[[], int], wake: Callable[[], object]) -> int:
+        """The attempts made; none where it goes on elsewhere, and is woken."""
         made = 0
         self._asked_for.set()
-        while self._asked_for.is_set() and self._one.acquire(blocking=False):
+        while self._asked_for.is_set():
+            if not self._one.acquire(blocking=False):
+                wake()
+                break
             try:
                 self._asked_for.clear()
                 made += sweep()

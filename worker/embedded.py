@@ -80,7 +80,7 @@ def run() -> int:
         signal.signal(asked, lambda *_: _stop())
     _log.info("run.started", sources=len(home.settings.sources), endpoints=len(home.settings.endpoints))
     tasks: Any = app.loader.import_module("worker.tasks")
-    with tasks.swept_by(Sweeper(tasks.sweep_now)):
+    with tasks.swept_by(Sweeper(tasks.sweep_now, home.sender.wake)):
         worker.start()
     measuring.close()
     home.close()

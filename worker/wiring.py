@@ -208,9 +208,8 @@ class House:
 
     def deliver(self) -> int:
         """Deliver what is due; the attempts made. Where a sweep goes on in this process, it looks once more instead."""
-        return self._one_sweep.of(
-            lambda: deliver.deliver_due(self.outbox, self.sender, self.rules(self.clock() + self.sweep_for))
-        )
+        rules = self.rules(self.clock() + self.sweep_for)
+        return self._one_sweep.of(lambda: deliver.deliver_due(self.outbox, self.sender, rules), self.sender.wake)
 
     @cached_property
     def outbox(self) -> Outbox:

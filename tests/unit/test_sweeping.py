@@ -27,6 +27,10 @@ class Sweeping:
         return 1
 
 
+def nobody() -> None:
+    """Nobody waits for answers."""
+
+
 def beside(what: Callable[[], object]) -> Thread:
     thread = Thread(target=what)
     thread.start()
@@ -35,25 +39,49 @@ def beside(what: Callable[[], object]) -> Thread:
 
 def test_a_sweep_that_is_asked_for_while_one_goes_on_is_made_by_that_one() -> None:
     one, sweep, made = OneSweep(), Sweeping(), list[int]()
-    first = beside(lambda: made.append(one.of(sweep)))
+    first = beside(lambda: made.append(one.of(sweep, nobody)))
     assert sweep.goes_on.wait(PATIENCE_S)
-    assert [one.of(sweep) for _ in range(3)] == [0, 0, 0]
+    assert [one.of(sweep, nobody) for _ in range(3)] == [0, 0, 0]
     sweep.let_go.set()
     first.join()
     assert (made, sweep.begun) == ([2], 2)
 
 
+def test_whoever_asks_for_a_sweep_while_one_goes_on_wakes_that_one() -> None:
+    one, sweep, woken = OneSweep(), Sweeping(), list[int]()
+    first = beside(lambda: one.of(sweep, nobody))
+    assert sweep.goes_on.wait(PATIENCE_S)
+    assert woken == []
+    one.of(sweep, lambda: woken.append(sweep.begun))
+    sweep.let_go.set()
+    first.join()
+    assert woken == [1]
+
+
+def test_a_sweeper_that_is_asked_while_it_sweeps_is_woken_and_not_before() -> None:
+    sweep, woken = Sweeping(), Event()
+    asked = Sweeper(sweep, woken.set)
+    asked.start()
+    asked.ask()
+    assert sweep.goes_on.wait(PATIENCE_S)
+    was_woken = woken.is_set()
+    asked.ask()
+    sweep.let_go.set()
+    asked.close()
+    assert (was_woken, woken.is_set()) == (False, True)
+
+
 def test_sweeps_after_one_another_are_made_each() -> None:
     one, sweep = OneSweep(), Sweeping()
     sweep.let_go.set()
-    assert [one.of(sweep), one.of(sweep)] == [1, 1]
+    assert [one.of(sweep, nobody), one.of(sweep, nobody)] == [1, 1]
 
 
 @contextmanager
 def sweeper(sweep: Sweeping) -> Iterator[Sweeper]:
     """It is let go before it is closed."""
     with ExitStack() as stack:
-        made = stack.enter_context(closing(Sweeper(sweep)))
+        made = stack.enter_context(closing(Sweeper(sweep, nobody)))
         stack.callback(sweep.let_go.set)
         made.start()
         yield made
@@ -92,7 +120,7 @@ def test_a_sweep_that_fails_is_not_the_last() -> None:
 
 def test_who_closes_a_sweeper_waits_for_the_sweep_that_goes_on() -> None:
     sweep, ended = Sweeping(), Event()
-    asked = Sweeper(sweep)
+    asked = Sweeper(sweep, nobody)
     asked.start()
     asked.ask()
     assert sweep.goes_on.wait(PATIENCE_S)

@@ -10,6 +10,7 @@ from typing import Self
 
 from worker.delivery import Due, Outcome, Wire
 from worker.errors import ConfigurationError
+from worker.webhooks.bell import Bell
 from worker.webhooks.lane import Lane, Surroundings
 from worker.webhooks.sockets import Sockets
 from worker.webhooks.target import Target
@@ -39,7 +40,8 @@ class Sender:
         self._targets = targets
         self.limit = limit
         self._idle = idle
-        self._sockets = Sockets[Lane]()
+        self._selector = DefaultSelector()
+        self._bell = Bell(self._selector)
         self._failures: list[Exception] = []
         self._clock = clock
         self._surroundings = Surroundings(
@@ -107,22 +109,31 @@ class Sender:
     def finished(self, wait: timedelta) -> list[tuple[Due, Outcome]]:
         """Those that ended, each once; waits up to `wait` for the first of them, and not at all if none is open.
 
+        Any thread ends the waiting by `wake`.
+
         With the first comes what ends in the few milliseconds after it: whoever writes it down does so at once.
 
         What a callback raised is raised here; the outcomes are handed out by the next call.
         """
         until = monotonic() + wait.total_seconds()
         self._turn(0)
-        while not self._ended and not self._failures and self._open and (left := until - monotonic()) > 0:
+        while (
+            not (self._ended or self._failures or self._bell.heard) and self._open and (left := until - monotonic()) > 0
+        ):
             self._turn(left)
         until = monotonic() + _GATHERED_FOR_S
         while self._ended and not self._failures and self._is_more_open() and (left := until - monotonic()) > 0:
             self._turn(left)
         if self._failures:
             raise self._failures.pop(0)
+        self._bell.heard = False
         ended, self._ended = self._ended, []
         self._open -= Counter(due.endpoint for due, _ in ended)
         return ended
+
+    def wake(self) -> None:
+        """Whoever waits in `finished`, or is about to, waits no longer: there may be more to begin. From any thread."""
+        self._bell.ring()
 
     def _is_more_open(self) -> bool:
         return self.open > len(self._ended)
@@ -138,7 +149,8 @@ class Sender:
         self._outdated.clear()
         self._ended.clear()
         self._open.clear()
-        self._sockets.close()
+        self._selector.close()
+        self._bell.close()
 
     def _all_lanes(self) -> Iterator[Lane]:
         yield from self._lanes.values()

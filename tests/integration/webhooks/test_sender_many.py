@@ -2,7 +2,7 @@
 
 from collections import UserDict
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -81,6 +81,31 @@ def test_waiting_ends_when_its_time_is_up(receive: Receive) -> None:
         started_at = now()
         assert sending.finished(timedelta(milliseconds=100)) == []
         assert timedelta(milliseconds=100) <= now() - started_at < timedelta(seconds=5)
+
+
+def test_waiting_ends_when_another_thread_wakes_it(receive: Receive) -> None:
+    with sender({"erp": target(receive(hanging).url)}) as sending, ThreadPoolExecutor(1) as other:
+        sending.begin([due()])
+        assert sending.finished(MOMENT) == []
+        waiting = other.submit(sending.finished, PATIENCE)
+        sending.wake()
+        assert waiting.result(PATIENCE.total_seconds() / 2) == []
+        assert sending.open == 1
+
+
+def test_who_is_about_to_wait_is_woken_too_and_however_often_but_once(receive: Receive) -> None:
+    with sender({"erp": target(receive(hanging).url, timeout=SHORT)}) as sending:
+        sending.begin([due()])
+        for _ in range(100_000):  # more than anything between two threads can hold
+            sending.wake()
+        assert sending.finished(PATIENCE) == []
+        assert [outcome.wire for _, outcome in sending.finished(PATIENCE)] == [Wire.TIMEOUT]
+
+
+def test_to_wake_what_is_closed_does_nothing() -> None:
+    sending = sender({})
+    sending.close()
+    sending.wake()
 
 
 def test_with_nothing_open_there_is_nothing_to_wait_for() -> None:
