@@ -62,15 +62,15 @@ def _changes_since(following: Following) -> datetime | None:
 
 
 def _expire(following: Following) -> Iterator[Followed]:
-    """What is past its date, or past `track_for`, without being closed."""
-    lease, provider_now = following.lease, following.provider_now
-    tracked_since = provider_now - following.subscription.track_for
-    over = [""]
-    while over:
+    """What is past its date, or past `track_for`, without being closed. Most polls find nothing, and write nothing."""
+    lease, database, provider_now = following.lease, following.world.database, following.provider_now
+    since = provider_now - following.subscription.track_for
+    marks = {"source": lease.source_id, "provider_now": provider_now, "tracked_since": since}
+    while database.finds(buckets.ANYTHING_OVERDUE, **marks):
         now = following.now
-        with following.world.database.transaction() as session:
+        with database.transaction() as session:
             sources.renew(session, lease, now)
-            over = buckets.overdue(session, lease.source_id, provider_now, tracked_since, _ENDINGS_AT_ONCE)
+            over = buckets.overdue(session, lease.source_id, provider_now, since, _ENDINGS_AT_ONCE)
             stored = endings.expire(session, lease.source_id, lease.source, over, following.contract.volatile)
             following.owe(session, stored, now)
         yield Followed(ended=len(stored.revisions))

@@ -78,8 +78,10 @@ class Following:
         return Cut(self.lease.source_id, self.until, self.contract.page_size, self.contract.grain)
 
     def store(self, page: Page, take: Take = take_in) -> Taken:
-        """Store a page, in a commit of its own. Raises LeaseLost."""
+        """Store a page, in a commit of its own. Raises LeaseLost. An empty one needs none while the lease is new."""
         now = self.now
+        if not page.items and now < self.lease.acquired_at + sources.LEASE_FOR / 3:
+            return Taken((), (), 0)
         with self.world.database.transaction() as session:
             sources.renew(session, self.lease, now)
             return take(session, self.subscription, self.lease, page.items, now)

@@ -68,13 +68,14 @@ def _due_rounds(following: Following) -> Iterator[list[Bucket]]:
 def _due(following: Following, most: int) -> list[Bucket]:
     """The buckets that are due. What is open and too old for the live pass has its bucket from here on.
 
-    A bucket into which too many rows came late is cut again first.
+    A bucket into which too many rows came late is cut again first. Most polls find nothing, and write nothing.
     """
-    more = True
+    lease, database = following.lease, following.world.database
+    due, more = list[Bucket](), database.finds(buckets.ANYTHING_DUE, source=lease.source_id, now=following.now)
     while more:
         now = following.now
-        with following.world.database.transaction() as session:
-            sources.renew(session, following.lease, now)
+        with database.transaction() as session:
+            sources.renew(session, lease, now)
             more = cutting.fill(session, following.cut, now, following.look)
             due = [] if more else _due_now(session, following.cut, most, now)
     return due

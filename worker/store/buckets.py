@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, TextClause, delete, select, update
+from sqlalchemy import ColumnElement, TextClause, bindparam, delete, exists, literal, or_, select, update
 from sqlmodel import Session, col
 
 from worker.store.tables import BucketRow, NotificationRow
@@ -15,6 +15,21 @@ _ROW, _BUCKET = NotificationRow, BucketRow
 _AT_ONCE = 1000
 T = TypeVar("T")
 Condition = ColumnElement[bool] | TextClause
+
+_OPEN = (col(_ROW.source_id) == bindparam("source"), FOLLOWED)
+_DUE = (col(_BUCKET.source_id) == bindparam("source"), col(_BUCKET.look_again_at) <= bindparam("now"))
+ANYTHING_DUE = select(literal(1)).where(
+    or_(exists().where(*_OPEN, col(_ROW.bucket_id).is_(None)), exists().where(*_DUE))
+)
+"""Whether the `source` has a bucket to be read again `now`, or what may need one."""
+
+ANYTHING_OVERDUE = select(literal(1)).where(
+    or_(
+        exists().where(*_OPEN, col(_ROW.expires_at) <= bindparam("provider_now")),
+        exists().where(*_OPEN, col(_ROW.tracked_since) <= bindparam("tracked_since")),
+    )
+)
+"""Whether `overdue` finds anything."""
 
 
 def due(session: Session, source_id: int, now: datetime, most: int) -> list[Bucket]:
