@@ -19,6 +19,7 @@ _CLOSED_WHEN_IDLE_FOR = timedelta(seconds=150)
 """Longer than libcurl would use a kept connection again."""
 
 _GATHERED_FOR_S = 0.003
+_BEGUN_AT_ONCE = 50
 
 
 class Sender:
@@ -87,24 +88,30 @@ class Sender:
             raise ValueError(f"room for {self.room}, not for {len(due)}")
         if unknown := {one.endpoint for one in due} - set(self._targets):
             raise ValueError(f"no such endpoint: {', '.join(sorted(unknown))}")
-        lanes = {name: self._lane(name) for name in dict.fromkeys(one.endpoint for one in due)}
         begun = []
-        for one in due:
-            lane, now = lanes[one.endpoint], self._clock()
-            if lane and now + lane.target.timeout > one.claimed_until:
-                continue
-            begun.append(one)
-            outcome = lane.begin(one, now) if lane else _not_sendable(now)
-            self._open[one.endpoint] += 1
-            if outcome:
-                self._ended.append((one, outcome))
-        for lane in filter(None, lanes.values()):
-            if lane.act():
-                self._ended += lane.ended()
+        for at in range(0, len(due), _BEGUN_AT_ONCE):
+            begun += self._begin(due[at : at + _BEGUN_AT_ONCE])
+            self._turn(0)
         if monotonic() >= self._tidy_at:
             self._close_idle()
             self._tidy_at = monotonic() + self._idle.total_seconds() / 5
         return begun
+
+    def _begin(self, due: Sequence[Due]) -> Iterator[Due]:
+        """Start these few; quick receivers answer while the next are begun, on connections that are still warm."""
+        lanes = {name: self._lane(name) for name in dict.fromkeys(one.endpoint for one in due)}
+        for one in due:
+            lane, now = lanes[one.endpoint], self._clock()
+            if lane and now + lane.target.timeout > one.claimed_until:
+                continue
+            outcome = lane.begin(one, now) if lane else _not_sendable(now)
+            self._open[one.endpoint] += 1
+            if outcome:
+                self._ended.append((one, outcome))
+            yield one
+        for lane in filter(None, lanes.values()):
+            if lane.act():
+                self._ended += lane.ended()
 
     def finished(self, wait: timedelta) -> list[tuple[Due, Outcome]]:
         """Those that ended, each once; waits up to `wait` for the first of them, and not at all if none is open.
