@@ -18,7 +18,9 @@ from worker.webhooks.target import Target
 _CLOSED_WHEN_IDLE_FOR = timedelta(seconds=150)
 """Longer than libcurl would use a kept connection again."""
 
-_GATHERED_FOR_S = 0.003
+_ENOUGH = 50
+"""So many outcomes are worth a transaction; to wait for more would keep the slots of these empty."""
+
 _BEGUN_AT_ONCE = 50
 
 
@@ -29,6 +31,9 @@ class Sender:
     ends as it began. Where it raises ConfigurationError for an endpoint, nothing can be sent there, and that
     endpoint's requests fail at once; no other's do. `limit` is how many requests may be open at once.
     """
+
+    gathers_for = timedelta(milliseconds=3)
+    """After the first outcome, for more of them: whoever writes them down does so at once."""
 
     def __init__(
         self,
@@ -88,7 +93,7 @@ class Sender:
             raise ValueError(f"room for {self.room}, not for {len(due)}")
         if unknown := {one.endpoint for one in due} - set(self._targets):
             raise ValueError(f"no such endpoint: {', '.join(sorted(unknown))}")
-        begun = []
+        begun = list[Due]()
         for at in range(0, len(due), _BEGUN_AT_ONCE):
             begun += self._begin(due[at : at + _BEGUN_AT_ONCE])
             self._turn(0)
@@ -118,7 +123,7 @@ class Sender:
 
         Any thread ends the waiting by `wake`.
 
-        With the first comes what ends in the few milliseconds after it: whoever writes it down does so at once.
+        With the first comes what ends in the few milliseconds after it, unless enough have.
 
         What a callback raised is raised here; the outcomes are handed out by the next call.
         """
@@ -128,8 +133,8 @@ class Sender:
             not (self._ended or self._failures or self._bell.heard) and self._open and (left := until - monotonic()) > 0
         ):
             self._turn(left)
-        until = monotonic() + _GATHERED_FOR_S
-        while self._ended and not self._failures and self._is_more_open() and (left := until - monotonic()) > 0:
+        until = monotonic() + self.gathers_for.total_seconds()
+        while self._is_worth_gathering() and (left := until - monotonic()) > 0:
             self._turn(left)
         if self._failures:
             raise self._failures.pop(0)
@@ -142,8 +147,9 @@ class Sender:
         """Whoever waits in `finished`, or is about to, waits no longer: there may be more to begin. From any thread."""
         self._bell.ring()
 
-    def _is_more_open(self) -> bool:
-        return self.open > len(self._ended)
+    def _is_worth_gathering(self) -> bool:
+        ended = len(self._ended)
+        return 0 < ended < _ENOUGH and ended < self.open and not self._failures
 
     def close(self) -> None:
         """Drop all connections. What is open is abandoned, without an outcome.

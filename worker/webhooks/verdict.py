@@ -36,12 +36,14 @@ _STATUSES: tuple[tuple[range, Meaning], ...] = (
 )
 """Any other status, redirects among them, is a failed attempt; so is all that was no complete answer."""
 
+_MEANINGS = {status: meaning for statuses, meaning in _STATUSES for status in statuses}
+
 
 def meaning_of(outcome: Outcome) -> Meaning:
     """The row of the table that this outcome falls into."""
-    if outcome.wire is not Wire.ANSWERED:
+    if outcome.wire is not Wire.ANSWERED or outcome.status_code is None:
         return Meaning.NOT_TAKEN
-    return next((meaning for statuses, meaning in _STATUSES if outcome.status_code in statuses), Meaning.NOT_TAKEN)
+    return _MEANINGS.get(outcome.status_code, Meaning.NOT_TAKEN)
 
 
 def judge(outcome: Outcome, due: Due, policy: Policy, now: datetime, random: Random) -> Verdict:

@@ -9,11 +9,12 @@ from itertools import count
 
 import pytest
 
-from tests.integration.webhooks.receivers import Gathering, Receiver, answering, hanging
+from tests.integration.webhooks.receivers import Gathering, Receiver, Visit, answering, hanging
 from tests.integration.webhooks.sending import KEY, PATIENCE, SHORT, all_finished, due, now, sender, target
 from worker.delivery import Wire
 from worker.errors import ConfigurationError
 from worker.webhooks.lane import Lane, Surroundings
+from worker.webhooks.sender import Sender
 from worker.webhooks.sockets import Sockets
 from worker.webhooks.target import Target
 
@@ -73,6 +74,38 @@ def test_more_can_be_begun_while_others_are_open(receive: Receive) -> None:
         sending.begin([due("quick")])
         [(one, outcome)] = sending.finished(PATIENCE)
         assert [one.endpoint, outcome.status_code, sending.open] == ["quick", 204, 1]
+
+
+class Gatherer(Sender):
+    gathers_for = PATIENCE
+
+
+def of_two(visit: Visit) -> bool:
+    """The first delivery is answered at once, the second after a while."""
+    if b"2" in visit.request.body:
+        visit.over.wait(SHORT.total_seconds())
+    return answering(204)(visit)
+
+
+def test_with_the_first_outcome_comes_what_ends_soon_after_it(receive: Receive) -> None:
+    with Gatherer({"erp": target(receive(of_two).url)}, "Tocsin/1.2.3", now) as sending:
+        sending.begin([due(body=b"1"), due(body=b"2")])
+        assert [one.body for one, _ in sending.finished(PATIENCE)] == [b"1", b"2"]
+
+
+def test_what_takes_longer_is_not_waited_for(receive: Receive) -> None:
+    with sender({"erp": target(receive(of_two).url)}) as sending:
+        sending.begin([due(body=b"1"), due(body=b"2")])
+        assert [one.body for one, _ in sending.finished(PATIENCE)] == [b"1"]
+        assert [one.body for one, _ in sending.finished(PATIENCE)] == [b"2"]
+
+
+def test_once_enough_have_ended_no_more_are_waited_for(receive: Receive) -> None:
+    quick, slow, began = receive(answering(204)), receive(hanging), now()
+    with Gatherer({"quick": target(quick.url), "slow": target(slow.url)}, "Tocsin/1.2.3", now) as sending:
+        sending.begin([due("slow"), *(due("quick") for _ in range(50))])
+        assert {one.endpoint for one, _ in sending.finished(PATIENCE)} == {"quick"}
+    assert now() - began < PATIENCE
 
 
 def test_waiting_ends_when_its_time_is_up(receive: Receive) -> None:
