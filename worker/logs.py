@@ -82,7 +82,7 @@ class _Logger:
         if _ours:
             _ours.put(line)
 
-    debug = info = warning = error = put
+    debug = info = warning = error = critical = put
 
 
 def _telling(level: str) -> Callable[..., None]:
@@ -95,7 +95,7 @@ def _telling(level: str) -> Callable[..., None]:
 class _Bound(structlog.BoundLoggerBase):
     """What is asked to log. In structlog's own, each line goes through twice as many hands."""
 
-    debug, info, warning, error = map(_telling, ("debug", "info", "warning", "error"))
+    debug, info, warning, error, critical = map(_telling, ("debug", "info", "warning", "error", "critical"))
 
     def exception(self, event: str, **values: object) -> None:
         """An error, with what was raised."""

@@ -86,6 +86,14 @@ def test_the_level_is_that_of_our_own_events(level: str, expected: list[str]) ->
     assert [line["event"] for line in lines(stream)] == expected
 
 
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error", "critical"])
+def test_a_line_says_how_bad_it_is(level: str) -> None:
+    stream = io.StringIO()
+    logs.configure(stream, json=True, level="debug")
+    getattr(structlog.get_logger("poll"), level)("poll.done")
+    assert [line["level"] for line in lines(stream)] == [level]
+
+
 @pytest.mark.parametrize("name", ["celery.worker", "kombu", "urllib3"])
 def test_libraries_are_heard_from_warning_upwards(name: str) -> None:
     stream = io.StringIO()
