@@ -15,6 +15,7 @@ from worker.notification import Normalised, Notification, RejectedItem, Status, 
 from worker.revision import Known, MessageType, Revision, notification_id, revise
 from worker.store import lookups
 from worker.store.batches import put
+from worker.store.postgresql import keep_plans
 from worker.store.session import is_passing
 from worker.store.tables import NotificationRow
 
@@ -55,7 +56,10 @@ def store_page(session: Session, differing: Differing, items: Sequence[Normalise
     Runs under the source's lease: nobody else writes this source's notifications meanwhile.
     """
     fresh = [item for item in items if _name(item) in differing.hashes]
-    return _stored(session, differing, fresh, now) if fresh else Stored((), {})
+    if not fresh:
+        return Stored((), {})
+    keep_plans(session.connection())  # three foreign keys of a row are checked, and three of each of its deliveries
+    return _stored(session, differing, fresh, now)
 
 
 def _stored(session: Session, differing: Differing, items: Sequence[Normalised], now: datetime) -> Stored:
