@@ -29,6 +29,7 @@ from worker.broker.watching import Watchdog
 from worker.errors import ConfigurationError
 from worker.measuring import AddressTaken, Measuring
 from worker.settings import Settings
+from worker.staying import spare_what_stays
 from worker.store.session import TROUBLE, reason
 from worker.wiring import House
 
@@ -132,6 +133,7 @@ def _opened(*, to_sign: bool = False) -> None:
         home = house()
         if to_sign:
             home.signing.require()
+        spare_what_stays()
     except ConfigurationError as error:
         _refuse(str(error))
     except TROUBLE as error:

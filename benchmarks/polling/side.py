@@ -26,10 +26,12 @@ PHASES = {"new": "new", "unchanged": "new", "changed": "changed"}
 def _tocsin(folder: Path, _url: str, _address: str) -> tuple[Callable[[], int], Callable[[], None]]:
     from benchmarks.polling.house import ENVIRON  # noqa: PLC0415  # the other side is to carry none of it
     from worker import logs, wiring  # noqa: PLC0415
+    from worker.staying import spare_what_stays  # noqa: PLC0415
     from worker.wiring import House  # noqa: PLC0415
 
     logs.configure(sys.stderr, json=True, level="warning")
     home = House(wiring.read_settings(folder / "tocsin.toml", ENVIRON), lambda: AT)
+    spare_what_stays()  # as whoever polls does before
 
     def poll() -> int:
         summary = home.poll("feed", only_due=False)
