@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+_SECONDS, _MILLIS, _MICROS = 19, 23, 26
+"""Characters of an instant that is as precise as that."""
+
 Item = Mapping[str, Any]
 """One raw record, as the provider sent it: a JSON object."""
 
@@ -113,6 +116,6 @@ def rfc3339(instant: datetime | None) -> str | None:
     """UTC with `Z`, as precise as it was given: seconds, milliseconds or microseconds (INTERFACE, section 4)."""
     if instant is None:
         return None
+    written = (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).isoformat()
     micros = instant.microsecond
-    precision = "seconds" if micros == 0 else "milliseconds" if micros % 1000 == 0 else "microseconds"
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+    return f"{written[: _SECONDS if micros == 0 else _MILLIS if micros % 1000 == 0 else _MICROS]}Z"

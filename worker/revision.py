@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
@@ -19,7 +19,7 @@ DEEPEST_ITEM = 100
 
 _HOLDING = frozenset({dict, list})
 _LOOKED_INTO = _HOLDING | {type(None)}
-_NAMESPACE = UUID("7f1c3a52-5d0e-5b7e-9a57-70c51a000000")
+_NAMED = hashlib.sha1(UUID("7f1c3a52-5d0e-5b7e-9a57-70c51a000000").bytes, usedforsecurity=False)
 
 
 class MessageType(StrEnum):
@@ -82,7 +82,9 @@ def ended(source: str, item: Normalised, known: Known, kind: MessageType) -> Rev
 @lru_cache(maxsize=1024)  # a page's rows, messages and deliveries ask for the same ones
 def notification_id(source: str, external_id: str) -> UUID:
     """The same for the same notification, even after the database was lost (INTERFACE, section 4)."""
-    return uuid5(_NAMESPACE, f"{source}\n{external_id}")
+    named = _NAMED.copy()  # as uuid5 makes them, from a namespace that was hashed already
+    named.update(f"{source}\n{external_id}".encode())
+    return UUID(bytes=named.digest()[:16], version=5)
 
 
 def content_hash(notification: Outlined, volatile: frozenset[str]) -> str:

@@ -8,7 +8,7 @@ from worker.errors import ItemRejected
 from worker.notification import Item, Notification, Outline, Status
 from worker.providers.described.times import Times
 from worker.rest.plain import plain
-from worker.rest.reading import checked, external_id, latest, lines, text
+from worker.rest.reading import checked, external_id, lines, text
 from worker.settings import Description
 from worker.settings.description import MapEntry, StatusEntry
 from worker.settings.expression import finder
@@ -59,7 +59,9 @@ class Translation:
         """The item by the map. Raises ItemRejected without a usable id, and for one that is nested too deeply."""
         identity, status, occurred_at, raw, _ = self.outline(checked(item))
         found = {name: read(item) for name, read in self._fields}
-        found["updated_at"] = latest(occurred_at, found.get("updated_at"))
+        updated_at = found.get("updated_at")
+        if occurred_at is not None and (updated_at is None or updated_at < occurred_at):
+            found["updated_at"] = occurred_at
         return Notification(external_id=identity, status=status, occurred_at=occurred_at, raw=raw, **found)
 
 
