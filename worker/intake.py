@@ -145,7 +145,7 @@ def _sifted(session: Session, provider: Provider, lease: Lease, raw: Sequence[An
     reads, unfit = read_all(provider, raw, now)
     given = [(outline.external_id, content_hash) for outline, content_hash in reads]
     differing = notifications.look_up(session, lease.source_id, lease.source, given)
-    fresh = [each for each in reads if each.outline.external_id in differing.hashes] if differing.hashes else []
+    fresh = [each for each in reads if each.outline.external_id in differing.found] if differing.found else []
     items, unfit_too = _each(fresh, [each.outline.raw for each in fresh], partial(_whole, provider, now))
     return _Sifted([each.outline for each in reads], differing, items, (*unfit, *unfit_too))
 

@@ -42,8 +42,8 @@ def put(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any
     Unicode and for an instant without a zone.
     """
     names = tuple(rows[0])
-    if speaks_postgresql(session):
-        session.execute(_from_json(model, names, settled), {"rows": _json(rows)})
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(_from_json(model, names, settled), {"rows": _json(rows)})
         return
     statement, in_order, bare = _of_values(model, names, settled)
     values = itemgetter(*in_order)

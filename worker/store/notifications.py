@@ -1,20 +1,21 @@
 """Notifications: a page is one look-up of what is known and one upsert of what is new or changed (DESIGN, rule 9)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import case, func, null
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from worker.envelope import json_text
 from worker.notification import Normalised, Notification, RejectedItem, Status, rfc3339
 from worker.revision import Known, MessageType, Revision, notification_id, revise
 from worker.store import lookups
 from worker.store.batches import put
+from worker.store.lookups import Found
 from worker.store.postgresql import keep_plans
 from worker.store.session import is_passing
 from worker.store.tables import NotificationRow
@@ -34,11 +35,19 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Differing:
-    """What of a source's page is not stored as it is given: by external id, the stored hash; None: it is new."""
+    """What of a source's page is not stored as it is given: by external id, what is stored; None: it is new."""
 
     source_id: int
     source: str
-    hashes: Mapping[str, str | None]
+    found: Mapping[str, Found | None]
+
+    def after(self, stored: Stored) -> "Differing":
+        """With what is stored meanwhile."""
+        now = {
+            (name := _name(revision.item)): Found(_known_now(revision), stored.first_seen_at[name])
+            for revision in stored.revisions
+        }
+        return replace(self, found={**self.found, **now})
 
 
 def look_up(session: Session, source_id: int, source: str, items: Iterable[tuple[str, str]]) -> Differing:
@@ -55,7 +64,7 @@ def store_page(session: Session, differing: Differing, items: Sequence[Normalise
 
     Runs under the source's lease: nobody else writes this source's notifications meanwhile.
     """
-    fresh = [item for item in items if _name(item) in differing.hashes]
+    fresh = [item for item in items if _name(item) in differing.found]
     if not fresh:
         return Stored((), {})
     keep_plans(session.connection())  # three foreign keys of a row are checked, and three of each of its deliveries
@@ -71,8 +80,19 @@ def _stored(session: Session, differing: Differing, items: Sequence[Normalised],
             raise
         if len(items) == 1:
             return Stored((), {}, (RejectedItem(items[0].notification.raw, _reason(refusal)),))
+    return _together(_in_parts(session, differing, items, now))
+
+
+def _in_parts(session: Session, differing: Differing, items: Sequence[Normalised], now: datetime) -> Iterator[Stored]:
     size = -(-len(items) // _PARTS)
-    parts = [_stored(session, differing, items[at : at + size], now) for at in range(0, len(items), size)]
+    for at in range(0, len(items), size):
+        part = _stored(session, differing, items[at : at + size], now)
+        differing = differing.after(part)
+        yield part
+
+
+def _together(given: Iterable[Stored]) -> Stored:
+    parts = list(given)
     return Stored(
         tuple(revision for part in parts for revision in part.revisions),
         {name: at for part in parts for name, at in part.first_seen_at.items()},
@@ -81,40 +101,24 @@ def _stored(session: Session, differing: Differing, items: Sequence[Normalised],
 
 
 def _store(session: Session, differing: Differing, items: Sequence[Normalised], now: datetime) -> Stored:
-    stale = {name for item in items if differing.hashes[name := _name(item)] is not None}
-    known, first_seen = _known(session, differing.source_id, stale) if stale else ({}, {})
-    revisions = []
+    revisions, latest = [], dict[str, Revision]()
     for item in items:
         name = _name(item)
-        if revision := revise(differing.source, item, known.get(name)):
+        before, told = differing.found[name], latest.get(name)
+        known = _known_now(told) if told else before and before.known
+        if revision := revise(differing.source, item, known):
             revisions.append(revision)
-            known[name] = _known_now(revision)
-            first_seen.setdefault(name, now)
-    latest = {_name(revision.item): revision for revision in revisions}
+            latest[name] = revision
     if latest:
         rows = (_row(differing, revision, now) for revision in latest.values())
-        in_order = sorted(rows, key=itemgetter("id"))  # locked in the order that recording keeps too
+        in_order = sorted(rows, key=lambda row: row["id"].int)  # locked in the order that recording keeps too
         put(session, NotificationRow, in_order, _renewed)
+    first_seen = {name: before.first_seen_at if (before := differing.found[name]) else now for name in latest}
     return Stored(tuple(revisions), first_seen)
 
 
 def _name(item: Normalised) -> str:
     return item.notification.external_id
-
-
-def _known(session: Session, source_id: int, external_ids: set[str]) -> tuple[dict[str, Known], dict[str, datetime]]:
-    row = NotificationRow
-    columns = (row.external_id, row.content_hash, row.revision, row.message_id, row.status, row.updated_at)
-    found = session.execute(
-        select(*columns, row.first_seen_at).where(  # type: ignore[call-overload]
-            col(row.source_id) == source_id, col(row.external_id).in_(external_ids)
-        )
-    ).all()
-    known = {
-        name: Known(digest, number, message, Status(status), at)
-        for name, digest, number, message, status, at, _ in found
-    }
-    return known, {line[0]: line[-1] for line in found}
 
 
 def _known_now(revision: Revision) -> Known:
@@ -150,7 +154,7 @@ def _row(page: Differing, revision: Revision, now: datetime) -> dict[str, Any]:
         "tracked_since": _tracked_since(revision, now),
         "withdrawn_at": None,
         "absences": 0,
-        **{name: getattr(item, name) for name in COPIED},
+        **dict(zip(COPIED, _copied(item), strict=True)),
     }
 
 
@@ -166,6 +170,8 @@ COPIED = (
     "updated_at", "expires_at", "read_at", "closed_at", "provider_delivered_at", "correlation_id",
 )  # fmt: skip
 
+
+_copied = attrgetter(*COPIED)
 
 _WRITTEN = (
     "revision", "content_hash", "message_id", "status", "events", "raw", "followed", "withdrawn_at", "absences",

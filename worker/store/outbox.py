@@ -14,11 +14,12 @@ from worker.delivery import DeliveryStatus, Trigger
 from worker.envelope import Origin, seal
 from worker.interest import Interest, Topic, unwanted
 from worker.revision import MessageType, Revision, notification_id
-from worker.store import forms, overtaken, owed
+from worker.store import forms, overtaken, owed, receivers
 from worker.store.batches import put
 from worker.store.notifications import Stored
 from worker.store.owed import Share, Shares
-from worker.store.tables import Delivery, EndpointRow, Message
+from worker.store.receivers import Receiver, wake
+from worker.store.tables import Delivery, Message
 
 BEFORE_START = "before start_at"
 DISABLED = "endpoint disabled"
@@ -48,13 +49,13 @@ def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[In
         return 0
     messages = [_message(stream, revision, stored.first_seen_at, now) for revision in stored.revisions]
     put(session, Message, messages, _message_once)
-    endpoints = _endpoints(session, [interest.endpoint for interest in interests])
+    endpoints = receivers.named(session, [interest.endpoint for interest in interests])
     known = [interest for interest in interests if interest.endpoint in endpoints]
     shares = _shares(stream, stored.revisions, known, endpoints)
-    formats = {endpoints[each.endpoint].id or 0: each.format for each in known}
+    formats = {endpoints[each.endpoint].id: each.format for each in known}
     forms.seal_owed(session, shares, formats)
     due = _owe(session, shares, now)
-    latest = {endpoints[each.endpoint].id or 0 for each in known if each.latest}
+    latest = {endpoints[each.endpoint].id for each in known if each.latest}
     theirs = {each for share, ids in shares.items() if latest.intersection(share.endpoints) for each in ids}
     later = [
         notification_id(stream.source, revision.item.notification.external_id)
@@ -67,7 +68,7 @@ def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[In
 
 
 def _shares(
-    stream: Stream, revisions: Sequence[Revision], known: Sequence[Interest], endpoints: Mapping[str, EndpointRow]
+    stream: Stream, revisions: Sequence[Revision], known: Sequence[Interest], endpoints: Mapping[str, Receiver]
 ) -> Shares:
     """Whom each revision's message is owed to, and who wants it but doesn't get it; those alike together."""
     split: dict[tuple[str | None, ...], list[Share]] = {}
@@ -84,9 +85,9 @@ def _shares(
     return shares
 
 
-def _split(wanting: Sequence[EndpointRow], reason: str | None) -> list[Share]:
+def _split(wanting: Sequence[Receiver], reason: str | None) -> list[Share]:
     """Those of them that are disabled get nothing, for that reason if for no other."""
-    why = {row.id or 0: reason or (DISABLED if row.disabled_at else None) for row in wanting}
+    why = {row.id: reason or (DISABLED if row.disabled_at else None) for row in wanting}
     return [
         Share(tuple(identity for identity in sorted(why) if why[identity] == each), each)
         for each in dict.fromkeys(why[identity] for identity in sorted(why))
@@ -112,7 +113,7 @@ def owe_notice(session: Session, notice: Notice, endpoints: Sequence[str], now: 
     session.add(message)
     session.flush()
     forms.seal_all(session, [message.id], notice.formats)
-    wanting = list(_endpoints(session, endpoints).values())
+    wanting = list(receivers.named(session, endpoints).values())
     return _owe(session, {share: [message.id] for share in _split(wanting, None)}, now)
 
 
@@ -123,23 +124,6 @@ def _owe(session: Session, shares: Shares, now: datetime) -> int:
 
 def _message_once(insert: Any) -> Any:
     return insert.on_conflict_do_nothing(index_elements=["id"])
-
-
-def wake(session: Session, endpoint_ids: set[int], now: datetime) -> None:
-    """These endpoints have something due; the next claim looks at them.
-
-    It locks them, in the order that all keep: notifications, endpoints by id, deliveries.
-    """
-    if endpoint_ids:
-        ours = col(EndpointRow.id).in_(sorted(endpoint_ids))
-        in_order = select(EndpointRow.id).where(ours).order_by(col(EndpointRow.id)).with_for_update(key_share=True)
-        session.exec(in_order).all()
-        session.execute(update(EndpointRow).where(ours).values(due_at=now))
-
-
-def _endpoints(session: Session, names: Sequence[str]) -> Mapping[str, EndpointRow]:
-    rows = session.exec(select(EndpointRow).where(col(EndpointRow.name).in_(names))).all()
-    return {row.name: row for row in rows}
 
 
 def _message(stream: Stream, revision: Revision, first_seen: Mapping[str, datetime], now: datetime) -> dict[str, Any]:

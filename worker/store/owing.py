@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from worker.delivery import DeliveryStatus, Trigger
 from worker.interest import Topic
 from worker.store import forms
-from worker.store.outbox import wake
+from worker.store.receivers import wake
 from worker.store.session import upsert
 from worker.store.tables import Delivery, Message, Source
 

@@ -143,6 +143,17 @@ def test_what_the_database_refuses_comes_back_and_the_rest_is_stored(desk: Desk,
     assert desk.store(*page).revisions == ()
 
 
+def test_two_copies_are_two_revisions_also_beside_what_the_database_refuses(desk: Desk) -> None:
+    page = [item(f"n{number}") for number in range(20)]
+    stored = desk.store(item("a"), item("half a pair \ud800"), *page, item("a", "read"))
+    ours = [one for one in stored.revisions if one.item.notification.external_id == "a"]
+    assert [(one.number, one.type, one.previous_status) for one in ours] == [
+        (1, MessageType.CREATED, None),
+        (2, MessageType.UPDATED, Status.NEW),
+    ]
+    assert {row.revision for row in desk.rows(NotificationRow) if row.external_id == "a"} == {2}
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("name", ["id", "kind"])
 def test_a_nul_is_refused_by_postgresql_alone(desk: Desk, name: str) -> None:
