@@ -23,6 +23,7 @@ _INSTANT = re.compile(
 _AS_MOST_WRITE_IT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII).fullmatch
 """`2026-01-31T12:00:00Z`, or with a fraction down to microseconds; what Python then reads it as, it is."""
 
+_HOLDING = frozenset({dict, list})
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -150,7 +151,7 @@ def _deeper_than(item: Item, limit: int) -> bool:
             inner
             for outer in level
             for inner in (outer if type(outer) is list else outer.values())
-            if type(inner) is dict or type(inner) is list
+            if type(inner) in _HOLDING
         ]
         if not level:
             return False
