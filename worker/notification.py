@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 _SECONDS, _MILLIS, _MICROS = 19, 23, 26
@@ -114,8 +115,11 @@ class RejectedItem:
 
 def rfc3339(instant: datetime | None) -> str | None:
     """UTC with `Z`, as precise as it was given: seconds, milliseconds or microseconds (INTERFACE, section 4)."""
-    if instant is None:
-        return None
+    return None if instant is None else _written(instant)
+
+
+@lru_cache(maxsize=1024)  # a row has the same one twice or more, and all of a page's the one at which they were read
+def _written(instant: datetime) -> str:
     written = (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).isoformat()
     micros = instant.microsecond
     return f"{written[: _SECONDS if micros == 0 else _MILLIS if micros % 1000 == 0 else _MICROS]}Z"
