@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -94,11 +95,12 @@ def content_hash(notification: Outlined, volatile: frozenset[str]) -> str:
     mapping in a later version of ours is not taken for a change at the provider's. Raises ItemRejected for an item that
     is nested too deeply.
     """
-    events = [(event.type, rfc3339(event.at), event.action) for event in notification.events]
+    happened = notification.events
+    events = [(event.type, rfc3339(event.at), event.action) for event in happened] if happened else []
     raw = notification.raw
     if volatile and not volatile.isdisjoint(raw):
         raw = {name: member for name, member in raw.items() if name not in volatile}
-    return hashlib.sha256(_canonical([notification.status, events, _without_nulls(raw, DEEPEST_ITEM - 1)])).hexdigest()
+    return hashlib.sha256(_canonical([notification.status, events, _without_nulls(raw, DEEPEST_ITEM - 2)])).hexdigest()
 
 
 def _revision(source: str, item: Normalised, number: int, kind: MessageType, known: Known | None) -> Revision:
@@ -120,20 +122,23 @@ def _reopened_by_older_copy(item: Normalised, known: Known) -> bool:
     return not newer
 
 
-def _without_nulls(value: Any, levels: int) -> Any:
-    """An object or a list without what is null in objects; so many levels of it are allowed."""
-    if not levels:
-        raise ItemRejected(f"it is nested more than {DEEPEST_ITEM} levels deep")
-    listed = type(value) is list
-    if _LOOKED_INTO.isdisjoint(map(type, value if listed else value.values())):
-        return value
-    if listed:
-        return [_without_nulls(member, levels - 1) if type(member) in _HOLDING else member for member in value]
+def _without_nulls(value: Mapping[str, Any], levels: int) -> dict[str, Any]:
+    """An object without the members that are null, in it and in those that it holds; so many levels may follow."""
     return {
-        name: _without_nulls(member, levels - 1) if type(member) in _HOLDING else member
+        name: _held(member, levels) if type(member) in _HOLDING else member
         for name, member in value.items()
         if member is not None
     }
+
+
+def _held(value: Any, levels: int) -> Any:
+    if not levels:
+        raise ItemRejected(f"it is nested more than {DEEPEST_ITEM} levels deep")
+    if type(value) is dict:
+        return value if _LOOKED_INTO.isdisjoint(map(type, value.values())) else _without_nulls(value, levels - 1)
+    if _HOLDING.isdisjoint(map(type, value)):
+        return value
+    return [_held(member, levels - 1) if type(member) in _HOLDING else member for member in value]
 
 
 def _canonical(value: object) -> bytes:

@@ -2,8 +2,8 @@
 
 import gc
 
-_MADE = 10_000
-"""So many objects more than before, and it looks: a page of a provider's makes some thousands, few of them litter."""
+_MADE = 50_000
+"""So many objects more than before, and it looks. A page of a provider's makes ten thousand, and lets them go."""
 
 
 def spare_what_stays() -> None:

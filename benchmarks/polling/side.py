@@ -31,6 +31,8 @@ def _tocsin(folder: Path, _url: str, _address: str) -> tuple[Callable[[], int], 
 
     logs.configure(sys.stderr, json=True, level="warning")
     home = House(wiring.read_settings(folder / "tocsin.toml", ENVIRON), lambda: AT)
+    with home.database.reading() as session:
+        session.connection()  # the other side is connected, too, before it is measured
     spare_what_stays()  # as whoever polls does before
 
     def poll() -> int:

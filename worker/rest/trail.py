@@ -107,7 +107,7 @@ class Trail:
     def _identity(self, row: Any) -> Hashable:
         key = self._key(row)
         if key is not None:
-            return "id", key
+            return key
         try:
             return "row", json.dumps(row, sort_keys=True)
         except RecursionError:

@@ -3,12 +3,13 @@
 Both are asked with each page, so without the ORM, whose way to a statement takes longer than the statement.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, Table, bindparam, select, update
+import orjson
+from sqlalchemy import ARRAY, Column, ColumnElement, Select, Table, Text, any_, bindparam, func, select, update
 from sqlmodel import Session
 
 from worker.store.tables import EndpointRow
@@ -24,9 +25,11 @@ class Receiver(NamedTuple):
     disabled_at: datetime | None
 
 
-def named(session: Session, names: Iterable[str]) -> Mapping[str, Receiver]:
+def named(session: Session, names: Collection[str]) -> Mapping[str, Receiver]:
     """Those of them that the store knows, by name."""
-    found = session.connection().execute(_named(), {"names": list(names)})
+    connection = session.connection()
+    on_sqlite = connection.dialect.name == "sqlite"
+    found = connection.execute(_named(on_sqlite), {"those": _those(names, on_sqlite)})
     return {row.name: Receiver(*row) for row in found}
 
 
@@ -37,21 +40,32 @@ def wake(session: Session, endpoint_ids: Collection[int], now: datetime) -> None
     """
     if endpoint_ids:
         connection = session.connection()
-        statement = _wake(connection.dialect.name == "sqlite")
-        connection.execute(statement, {"ids": sorted(endpoint_ids), "due": now})
+        on_sqlite = connection.dialect.name == "sqlite"
+        connection.execute(_wake(on_sqlite), {"those": _those(sorted(endpoint_ids), on_sqlite), "due": now})
 
 
 @cache
-def _named() -> Select[Any]:
+def _named(on_sqlite: bool) -> Select[Any]:  # noqa: FBT001  # as which dialect it is
     columns = _ENDPOINT.c.name, _ENDPOINT.c.id, _ENDPOINT.c.disabled_at
-    return select(*columns).where(_ENDPOINT.c.name.in_(bindparam("names", expanding=True)))
+    return select(*columns).where(_among(_ENDPOINT.c.name, on_sqlite))
 
 
 @cache
-def _wake(on_sqlite: bool) -> Any:  # noqa: FBT001  # as which dialect it is
-    ours = _ENDPOINT.c.id.in_(bindparam("ids", expanding=True))
+def _wake(on_sqlite: bool) -> Any:  # noqa: FBT001  # as above
+    ours = _among(_ENDPOINT.c.id, on_sqlite)
     changed = update(_ENDPOINT).values(due_at=bindparam("due"))
     if on_sqlite:
         return changed.where(ours)
     in_order = select(_ENDPOINT.c.id).where(ours).order_by(_ENDPOINT.c.id).with_for_update(key_share=True).cte("locked")
     return changed.where(_ENDPOINT.c.id == in_order.c.id)
+
+
+def _among(which: Column[Any], on_sqlite: bool) -> ColumnElement[bool]:  # noqa: FBT001  # as above
+    """One parameter, `those`, however many they are."""
+    if on_sqlite:
+        return which.in_(select(func.json_each(bindparam("those", type_=Text())).table_valued("value").c.value))
+    return which == any_(bindparam("those", type_=ARRAY(which.type)))
+
+
+def _those(values: Collection[Any], on_sqlite: bool) -> Any:  # noqa: FBT001  # as above
+    return orjson.dumps(list(values)).decode() if on_sqlite else list(values)
