@@ -19,7 +19,10 @@ _WITHOUT_END = datetime(9000, 1, 1, tzinfo=UTC)
 
 @dataclass
 class Steady:
-    """So many rows a second since `began_at`, up to this moment; `asked`: when it was asked, by the monotonic clock."""
+    """So many rows a second since `began_at`, those of a second together when it is over, as its dates have no less.
+
+    `asked`: when it was asked, by the monotonic clock.
+    """
 
     rate: float
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -56,7 +59,7 @@ class Steady:
         return orjson.dumps({"entities": rows, "pagination": pagination})
 
     def _between(self, query: dict[str, str]) -> range:
-        gap, now = timedelta(seconds=1 / self.rate), datetime.now(UTC)
+        gap, now = timedelta(seconds=1 / self.rate), datetime.now(UTC).replace(microsecond=0)
         start = datetime.fromisoformat(query.get("fireDate:gte", self.began_at.isoformat()))
         end = min(now, datetime.fromisoformat(query.get("fireDate:lte", _WITHOUT_END.isoformat())))
         first = max(0, -((self.began_at - start) // gap))

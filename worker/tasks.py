@@ -84,10 +84,13 @@ def prune(*, goes_on: bool = False) -> None:
 
 
 def _nudge() -> None:
-    """Don't wait for the schedule's next sweep; if the broker is away, or nobody sweeps, the schedule will do."""
+    """Don't wait for the schedule's next sweep; if the broker is away, or nobody sweeps, the schedule will do.
+
+    One sweep that waits to be begun is enough: it begins after our commit.
+    """
     for sweeper in _sweepers:
         sweeper.ask()
         return
     with suppress(OperationalError), app.producer_or_acquire() as producer:
-        if has_room(producer, DELIVER):
+        if has_room(producer, DELIVER, 1):
             sweep.apply_async(expires=_TICK_EXPIRES_S, producer=producer)

@@ -5,7 +5,9 @@ Redis within hours, 1.1 KB for each tick; and then none can start any more, for 
 holding back: what is due stands in the database, and one tick finds all of it.
 
 A tick looks before it is sent, and so does the nudge after a poll, which goes to another queue than the one it came
-from. The polls that a tick sends don't: they go to its own queue, so whoever takes ticks takes them too; and a source
+from, and only where that is empty: a sweep that waits there finds what this poll owes too. Were there one for each
+commit, a busy worker would take them later and later, until each had expired before it was taken, and sweep no more.
+The polls that a tick sends don't: they go to its own queue, so whoever takes ticks takes them too; and a source
 that is on its way is not sent again for ten seconds.
 """
 
@@ -18,12 +20,15 @@ MOST: Final = 1000
 seconds, so that nobody notices that a tick was held back."""
 
 
-def has_room(producer: Any, queue: str) -> bool:
-    """Whether the queue takes more; one in memory ends with its process. Raises OperationalError, as sending does."""
+def has_room(producer: Any, queue: str, most: int = MOST) -> bool:
+    """Whether fewer than `most` wait in the queue; one in memory ends with its process, and takes all.
+
+    Raises OperationalError, as sending does.
+    """
     connection = producer.connection
     if connection.transport.driver_type != "redis":
         return True
     try:
-        return int(producer.channel.client.llen(queue)) < MOST
+        return int(producer.channel.client.llen(queue)) < most
     except (*connection.connection_errors, *connection.channel_errors) as error:
         raise OperationalError(str(error)) from error
