@@ -3,10 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlmodel import Session, col
 
 from worker.store.tables import Source
+
+_SO_FAR = (
+    select(col(Source.said_failing_at), col(Source.paused_at))
+    .where(col(Source.id) == bindparam("source"))
+    .with_for_update(key_share=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,7 @@ def say_failing(session: Session, name: str, now: datetime) -> bool:
 
 def so_far(session: Session, source_id: int) -> tuple[datetime | None, datetime | None]:
     """When it was said to fail, and since when it is paused; its row is locked from here on."""
-    columns = select(col(Source.said_failing_at), col(Source.paused_at)).where(col(Source.id) == source_id)
-    said_failing_at, paused_at = session.execute(columns.with_for_update(key_share=True)).one()
+    said_failing_at, paused_at = session.connection().execute(_SO_FAR, {"source": source_id}).one()
     return said_failing_at, paused_at
 
 

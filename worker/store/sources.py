@@ -1,13 +1,13 @@
 """Sources: known by name, polled under a lease, by whoever took it with one conditional UPDATE (DESIGN, rule 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, func, or_, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, or_, update
 from sqlmodel import Session, col, select
 
 from worker.errors import LeaseLost
@@ -19,6 +19,8 @@ from worker.store.tables import PollRun, Source
 
 LEASE_FOR = timedelta(seconds=60)
 _QUEUED_FOR = timedelta(seconds=10)
+_SOURCE: Table = Source.__table__  # type: ignore[attr-defined]
+_POLL_RUN: Table = PollRun.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +75,9 @@ def acquire(session: Session, name: str, now: datetime, *, only_due: bool, polls
     `polls`: false where the provider is not asked, so that it doesn't count as a poll.
     """
     token = uuid4().hex
-    taken = update(Source).where(
-        col(Source.name) == name, or_(col(Source.lease_until).is_(None), col(Source.lease_until) <= now)
-    )
-    if only_due:
-        taken = taken.where(col(Source.paused_at).is_(None), col(Source.next_poll_at) <= now)
     values = {"lease_token": token, "lease_until": now + LEASE_FOR, **({"last_poll_at": now} if polls else {})}
-    source_id = session.execute(taken.values(**values).returning(col(Source.id))).scalar()
+    taken = _taken(tuple(values), only_due=only_due)
+    source_id = session.connection().execute(taken, {"which": name, "now": now, **values}).scalar()
     if source_id is None:
         return None
     source = session.exec(select(Source).where(col(Source.id) == source_id)).one()
@@ -120,7 +118,7 @@ def advance(session: Session, lease: Lease, checkpoint: Checkpoint, now: datetim
 
 def caught_up(session: Session, lease: Lease, changes_until: datetime, now: datetime) -> None:
     """Commit up to when the provider was asked for later changes. Raises LeaseLost."""
-    _under_lease(session, lease, now, changes_until=changes_until)
+    _write_under_lease(session, lease, now, changes_until=changes_until)
 
 
 def settle(session: Session, lease: Lease, next_poll_at: datetime, now: datetime) -> bool:
@@ -130,9 +128,9 @@ def settle(session: Session, lease: Lease, next_poll_at: datetime, now: datetime
     to be said, in this commit.
     """
     said_failing_at, paused_at = said.so_far(session, lease.source_id)
-    _under_lease(
+    _write_under_lease(
         session, lease, now, lease_until=None, lease_token=None, next_poll_at=next_poll_at, queued_until=None,
-        failures=0, failing_since=None, reason=_unless_paused(None),
+        failures=0, failing_since=None, reason=None,
         said_failing_at=said_failing_at if paused_at else None,
     )  # fmt: skip
     return said_failing_at is not None and paused_at is None
@@ -146,11 +144,10 @@ def set_back(session: Session, lease: Lease, setback: Setback, now: datetime) ->
     said_failing_at, paused_at = said.so_far(session, lease.source_id)
     news = setback.failed and paused_at is None and (said_failing_at is None or setback.paused)
     since = session.exec(select(Source.failing_since).where(col(Source.id) == lease.source_id)).one()
-    _under_lease(
+    _write_under_lease(
         session, lease, now, lease_until=None, lease_token=None, queued_until=None, next_poll_at=setback.next_poll_at,
         failures=lease.failures + setback.failed, failing_since=since or (now if setback.failed else None),
-        reason=_unless_paused(storable(setback.reason)),
-        paused_at=func.coalesce(Source.paused_at, now if setback.paused else None),
+        reason=storable(setback.reason), paused_at=paused_at or (now if setback.paused else None),
         said_failing_at=now if news else said_failing_at,
     )  # fmt: skip
     return news
@@ -170,8 +167,7 @@ def complete_until(session: Session, lease: Lease) -> datetime:
 
 def record_window(session: Session, run_id: int, window: Window) -> None:
     """Write into the poll's row in the ledger what it asks for."""
-    asked = {"window_start": window.start, "window_end": window.end}
-    session.execute(update(PollRun).where(col(PollRun.id) == run_id).values(**asked))
+    _write_run(session, run_id, {"window_start": window.start, "window_end": window.end})
 
 
 def record_run(session: Session, run_id: int, summary: PollSummary, error: str | None, now: datetime) -> None:
@@ -180,8 +176,11 @@ def record_run(session: Session, run_id: int, summary: PollSummary, error: str |
         name: getattr(summary, name)
         for name in ("pages", "fetched", "new", "changed", "unchanged", "rejected", "repairs")
     }
-    told = error and storable(error)
-    session.execute(update(PollRun).where(col(PollRun.id) == run_id).values(finished_at=now, error=told, **counts))
+    _write_run(session, run_id, {"finished_at": now, "error": error and storable(error), **counts})
+
+
+def _write_run(session: Session, run_id: int, values: Mapping[str, object]) -> None:
+    session.connection().execute(_run(tuple(values)), {"which": run_id, **values})
 
 
 def pause(session: Session, name: str, reason: str, now: datetime) -> bool:
@@ -200,10 +199,6 @@ def resume(session: Session, name: str, now: datetime) -> bool:
     return session.execute(resumed.returning(col(Source.id))).first() is not None
 
 
-def _unless_paused(reason: str | None) -> ColumnElement[str | None]:
-    return case((col(Source.paused_at).is_(None), reason), else_=col(Source.reason))
-
-
 def _checkpoint(source: Source) -> Checkpoint:
     known_by = Validators(source.etag, source.last_modified)
     return Checkpoint(
@@ -217,7 +212,7 @@ def _checkpoint(source: Source) -> Checkpoint:
 
 
 def _write_under_lease(session: Session, lease: Lease, now: datetime, **values: object) -> None:
-    """As `_under_lease`, once a page: without the session, which knows of no source meanwhile."""
+    """One conditional UPDATE: whoever lost its lease writes nothing. Of a paused source the reason stays."""
     held = {"held_id": lease.source_id, "held_token": lease.token, "held_at": now}
     if session.connection().execute(_held(tuple(values)), held | values).first() is None:
         raise LeaseLost(f"source {lease.source}")
@@ -225,19 +220,30 @@ def _write_under_lease(session: Session, lease: Lease, now: datetime, **values: 
 
 @cache
 def _held(names: tuple[str, ...]) -> Any:
-    source: Table = Source.__table__  # type: ignore[attr-defined]
-    held = update(source).where(
-        source.c.id == bindparam("held_id"),
-        source.c.lease_token == bindparam("held_token"),
-        source.c.lease_until > bindparam("held_at"),
+    of, values = _SOURCE.c, _given(names)
+    if "reason" in names:
+        values["reason"] = case((of.paused_at.is_(None), bindparam("reason", type_=of.reason.type)), else_=of.reason)
+    held = update(_SOURCE).where(
+        of.id == bindparam("held_id"),
+        of.lease_token == bindparam("held_token"),
+        of.lease_until > bindparam("held_at"),
     )
-    return held.values({name: bindparam(name) for name in names}).returning(source.c.id)
+    return held.values(values).returning(of.id)
 
 
-def _under_lease(session: Session, lease: Lease, now: datetime, **values: object) -> None:
-    """One conditional UPDATE: whoever lost its lease writes nothing."""
-    held = update(Source).where(
-        col(Source.id) == lease.source_id, col(Source.lease_token) == lease.token, col(Source.lease_until) > now
-    )
-    if session.execute(held.values(**values).returning(col(Source.id))).first() is None:
-        raise LeaseLost(f"source {lease.source}")
+@cache
+def _taken(names: tuple[str, ...], *, only_due: bool) -> Any:
+    of, free = _SOURCE.c, or_(_SOURCE.c.lease_until.is_(None), _SOURCE.c.lease_until <= bindparam("now"))
+    taken = update(_SOURCE).where(of.name == bindparam("which"), free)
+    if only_due:
+        taken = taken.where(of.paused_at.is_(None), of.next_poll_at <= bindparam("now"))
+    return taken.values(_given(names)).returning(of.id)
+
+
+@cache
+def _run(names: tuple[str, ...]) -> Any:
+    return update(_POLL_RUN).where(_POLL_RUN.c.id == bindparam("which")).values(_given(names))
+
+
+def _given(names: tuple[str, ...]) -> dict[str, ColumnElement[Any]]:
+    return {name: bindparam(name) for name in names}
