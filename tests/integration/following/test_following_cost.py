@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 
 from tests.fakes import AT
 from tests.integration.following.course import DAY, Course
+from tests.integration.store.desk import statements
 from tests.model import NEWEST_FIRST, WINDOWED
 from worker.provider import Contract
 from worker.store.session import Database
@@ -117,3 +118,15 @@ def test_no_statement_of_following_walks_through_a_large_table(database: Databas
         course.poll()
     assert len(plans) > 5
     assert [plan for plan in plans if "Seq Scan on notification" in plan] == []
+
+
+def test_where_nothing_is_followed_nothing_is_written_after_the_pass(database: Database) -> None:
+    course = Course.begun(database, WINDOWED)
+    course.model.put("closed", "resolved")
+    course.poll()
+    course.clock.at += timedelta(minutes=10)
+    with statements(database) as said:
+        course.poll()
+    writes = [one for one in said if one.split(maxsplit=1)[0] in {"INSERT", "UPDATE", "DELETE"}]
+    covered = max(at for at, one in enumerate(writes) if "covered_until=" in one)
+    assert [one.split()[1] for one in writes[covered + 1 :]] == ["source", "poll_run"]  # it is settled
