@@ -57,7 +57,8 @@ class Trail:
 
     def identities(self, rows: Sequence[Any]) -> tuple[Hashable, ...]:
         """What tells rows apart, one each."""
-        return tuple(self._identity(row) for row in rows)
+        keys = tuple(map(self._key, rows))
+        return tuple(map(self._identity, rows)) if None in keys else keys
 
     def confirmed(self, row: Any) -> bool:
         """Whether the row was seen before, with nothing unseen before it."""
