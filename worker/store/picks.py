@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Text, bindparam, column, func, or_, true
+from sqlalchemy import ColumnElement, Integer, Text, bindparam, column, func, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -62,7 +62,7 @@ def picked(session: Session, wanted: Sequence[Pick], now: datetime) -> Sequence[
 def _picked(dialect: str) -> Any:
     """On SQLite so many of each of these endpoints."""
     if dialect == ready.POSTGRESQL:
-        arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in _WANTED.items()]
+        arrays = [ready.array(name, kind) for name, kind in _WANTED.items()]
         given = func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in _WANTED.items()))
         rows = given.render_derived("wanted")
         due = _due(rows.c.id, rows.c.room, rows.c.due_by).lateral()
