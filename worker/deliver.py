@@ -21,6 +21,7 @@ from worker.webhooks.sender import Sender
 from worker.webhooks.verdict import Policy, judge
 
 _WAIT = timedelta(milliseconds=50)
+_MANY = 50
 _log = structlog.get_logger("deliver")
 
 
@@ -37,12 +38,17 @@ class Outbox:
     endpoints: Endpoints = field(default_factory=Endpoints)
     pulse: Callable[[datetime], None] = lambda _: None
 
-    def claim(self, slots: Slots, now: datetime, without: Collection[str] = ()) -> list[Due]:
-        """Due deliveries, ours for a while, as many as there are slots for; none of those endpoints."""
+    def claim(
+        self, slots: Slots, now: datetime, without: Collection[str] = (), *, expecting: bool = False
+    ) -> list[Due]:
+        """Due deliveries, ours for a while, as many as there are slots for; none of those endpoints.
+
+        Unless that is `expecting` some, it first looks whether there are any, which costs less.
+        """
         allowances = {name: one for name, one in self.allowances.items() if name not in without and slots.admit(name)}
         if not allowances:
             return []
-        if not claims.anything_due(self.database, now):
+        if not expecting and not claims.anything_due(self.database, now):
             return []
         with self.database.transaction(first=True) as session:
             return claims.claim(session, allowances, slots, now)
@@ -116,10 +122,10 @@ def deliver_due(outbox: Outbox, sender: Sender, rules: Rules) -> int:
     comes to its end: what was open then may take its time, and whoever has nothing of that open still gets more. In
     trouble with the database, what is open still ends and is recorded.
     """
-    recorded, begun_before = 0, Counter[str]()
+    recorded, claimed, begun_before = 0, 0, Counter[str]()
     while True:
         try:
-            _begin(outbox, sender, rules, begun_before)
+            claimed = _begin(outbox, sender, rules, begun_before, expecting=claimed >= _MANY)
         except PASSING:
             if not sender.open:
                 raise
@@ -131,17 +137,22 @@ def deliver_due(outbox: Outbox, sender: Sender, rules: Rules) -> int:
             recorded += _record(outbox, [attempted(due, outcome, rules, now) for due, outcome in ended], rules)
 
 
-def _begin(outbox: Outbox, sender: Sender, rules: Rules, begun_before: Counter[str]) -> None:
-    """Claim what is due, and begin it; `begun_before` is what is open of what was begun before the sweep's end."""
+def _begin(outbox: Outbox, sender: Sender, rules: Rules, begun_before: Counter[str], *, expecting: bool) -> int:
+    """Claim what is due, and begin it; how many. `begun_before`: what is open of what was begun before the sweep's end.
+
+    `expecting`: so much was due a moment ago that more will be.
+    """
     outbox.pulse(rules.clock())
     ending = rules.is_ending()
-    if sender.room and rules.may_begin() and (begun_before or not ending):
-        slots = outbox.slots(sender.limit, sender.open_by_endpoint)
-        claimed = outbox.claim(slots, rules.clock(), begun_before if ending else ())
-        begun = sender.begin(claimed)
-        begun_before.update(one.endpoint for one in begun if not ending)
-        if len(begun) < len(claimed):
-            _log.warning("delivery.not_begun", count=len(claimed) - len(begun), why="their claim ends too soon")
+    if not sender.room or not rules.may_begin() or (ending and not begun_before):
+        return 0
+    slots = outbox.slots(sender.limit, sender.open_by_endpoint)
+    claimed = outbox.claim(slots, rules.clock(), begun_before if ending else (), expecting=expecting)
+    begun = sender.begin(claimed)
+    begun_before.update(one.endpoint for one in begun if not ending)
+    if len(begun) < len(claimed):
+        _log.warning("delivery.not_begun", count=len(claimed) - len(begun), why="their claim ends too soon")
+    return len(claimed)
 
 
 def attempted(due: Due, outcome: Outcome, rules: Rules, now: datetime) -> Attempted:
