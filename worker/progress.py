@@ -97,7 +97,8 @@ def begin(
     start = max(marks) if marks and contract.filters_from else None
     drifts = contract.filters_to and contract.order is Order.UNKNOWN
     end = now + checkpoint.clock_offset + contract.grain if drifts else None
-    window = Window(start, end, checkpoint.validators, checkpoint.newest_id, Answered())
+    begun_at = now + checkpoint.clock_offset
+    window = Window(start, end, checkpoint.validators, checkpoint.newest_id, Answered(), begun_at)
     return Pass(contract, overlap, now, window, checkpoint)
 
 

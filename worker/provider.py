@@ -92,6 +92,7 @@ class Window:
 
     `validators` are sent with the first request of the pass, and with no other. `after_id`: the last id of the last
     complete pass, for an API that is read by ids. `answered`: what is kept of the answers, if anything is to be.
+    `begun_at`: when the pass began, by the provider's clock as far as it is known.
     """
 
     start: datetime | None = None
@@ -99,6 +100,7 @@ class Window:
     validators: Validators | None = None
     after_id: str | None = None
     answered: Answered | None = field(default=None, compare=False, repr=False)
+    begun_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

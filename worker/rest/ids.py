@@ -27,7 +27,8 @@ ReadFrom = Callable[[str | None, int], Reading]
 class Ids:
     """What is known of ids and rows. `numeric`: ids are decimal and grow; else the order of a page tells.
 
-    `newest_first` is the order of the rows within a page; `overlap` how late a row may be shown.
+    `newest_first` is the order of the rows within a page; `overlap` how late a row may be shown. What was made after
+    `begun_at` says nothing of that: what is shown late meanwhile may have been passed already.
     """
 
     key: Key
@@ -35,6 +36,7 @@ class Ids:
     newest_first: bool
     numeric: bool
     overlap: timedelta
+    begun_at: datetime | None = None
 
     def oldest_first(self, rows: Sequence[Any]) -> list[Any]:
         """The rows of one page in the order of their ids."""
@@ -115,7 +117,8 @@ class _Kept:
         for row in rows:
             at, name = self._ids.when(row), self._ids.edge([row], newest=True)
             if at is not None and (server_date is None or at <= server_date + _FUTURE_GRACE):
-                self._newest = at if self._newest is None else max(self._newest, at)
+                if self._ids.begun_at is None or at <= self._ids.begun_at + _FUTURE_GRACE:
+                    self._newest = at if self._newest is None else max(self._newest, at)
             else:
                 at = self._open[-1][1] if self._open else None
             if name is not None:

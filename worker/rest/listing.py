@@ -189,13 +189,13 @@ class _Reader:
         if not self.listing.goes_back:
             return self._onward(window, None)
         ask = Ask(window=window, size=self.listing.size)
-        return backward(partial(_at, self.read, ask, "before"), self._ids(), self.listing.size)
+        return backward(partial(_at, self.read, ask, "before"), self._ids(window), self.listing.size)
 
     def _onward(self, window: Window, after: str | None) -> Iterator[Page]:
         ask = Ask(window=replace(window, start=None, end=None) if after else window, size=self.listing.size)
-        return onward(partial(_at, self.read, ask, "after"), self._ids(), after, self.listing.size)
+        return onward(partial(_at, self.read, ask, "after"), self._ids(window), after, self.listing.size)
 
-    def _ids(self) -> Ids:
+    def _ids(self, window: Window) -> Ids:
         listing = self.listing
         return Ids(
             key=listing.key,
@@ -203,6 +203,7 @@ class _Reader:
             newest_first=listing.newest_first,
             numeric=listing.numeric,
             overlap=listing.overlap,
+            begun_at=window.begun_at,
         )
 
 

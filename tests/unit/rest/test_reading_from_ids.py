@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -104,6 +105,15 @@ def test_a_row_that_is_shown_late_is_read_the_next_time() -> None:
     again = list(onward(Log(numbered(30)).after, known(), kept, 100))
 
     assert late["id"] in names(again)
+
+
+def test_what_is_made_while_a_long_pass_goes_on_settles_nothing_that_was_read_before() -> None:
+    """A row may be shown late while the pass goes on, before what it has passed."""
+    ids = replace(known(), begun_at=BEGIN + timedelta(seconds=104))  # the newest row is of the 99th
+
+    pages = list(onward(Log([*numbered(5), row(120, 120)]).after, ids, None, 1))
+
+    assert {page.newest_id for page in pages} == {None}
 
 
 @pytest.mark.parametrize("second", [99_999_999.0, None])
