@@ -128,9 +128,11 @@ def test_waiting_ends_when_another_thread_wakes_it(receive: Receive) -> None:
 
 def test_who_is_about_to_wait_is_woken_too_and_however_often_but_once(receive: Receive) -> None:
     with sender({"erp": target(receive(hanging).url, timeout=SHORT)}) as sending:
-        sending.begin([due()])
-        for _ in range(100_000):  # more than anything between two threads can hold
+        for _ in range(
+            100_000
+        ):  # more than anything between two threads can hold; it takes longer than the request may
             sending.wake()
+        sending.begin([due()])
         assert sending.finished(PATIENCE) == []
         assert [outcome.wire for _, outcome in sending.finished(PATIENCE)] == [Wire.TIMEOUT]
 
