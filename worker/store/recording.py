@@ -14,10 +14,16 @@ from sqlmodel import Session, col, select
 from worker.delivery import Attempted, DeliveryStatus, Trigger
 from worker.store import batches, conditions, overtaken, ready
 from worker.store.conditions import Judged, Watch
+from worker.store.postgresql import keep_plans
 from worker.store.session import storable
 from worker.store.tables import Attempt, Delivery, NotificationRow
 
 _UNWATCHED = Watch()
+_WORTH_KEEPING = 10
+"""Of so many attempts a foreign key each is checked for less than it costs to say so.
+
+Only where nothing follows that asks for what is pending, which a plan for any value would not find by its index.
+"""
 
 
 def record(
@@ -49,6 +55,8 @@ def record(
         return []
     counted = sorted((one for each in judged.values() for one in each.counted), key=lambda one: one.due.delivery_id)
     ours = [_owed_anew(one, now) if held[one.due.delivery_id] else one for one in counted]
+    if len(ours) >= _WORTH_KEEPING and not bad_news and not any(map(_turns, judged.values())):
+        keep_plans(session.connection())
     batches.put(session, Attempt, [_attempt(one) for one in ours], _plainly)
     changed = [_delivery(one, held[one.due.delivery_id]) for one in ours]
     batches.change(session, Delivery, changed, "claim_token", "claimed_until", "reason")
@@ -57,6 +65,10 @@ def record(
     _skip_overtaken(session, {each.id for each in locked if each.name in watch.latest}, judged, now)
     _follow(session, judged, watch, now)
     return ours
+
+
+def _turns(judged: Judged) -> bool:
+    return bool(judged.turned or judged.failed_since)
 
 
 def _owed_anew(one: Attempted, now: datetime) -> Attempted:
