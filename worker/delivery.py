@@ -1,8 +1,13 @@
-"""What the two sides of delivery tell each other: what is due, what happened, what follows from it."""
+"""What the two sides of delivery tell each other: what is due, what happened, what follows from it.
+
+`str` of any of these words is the word as it is stored; `value` is it too, and takes five times as long.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class DeliveryStatus(StrEnum):
@@ -88,6 +93,11 @@ class Outcome:
     status_code: int | None = None
     response_excerpt: str | None = None
     retry_after: timedelta | None = None
+
+    @property
+    def milliseconds(self) -> int:
+        """How long it took, in whole ones."""
+        return self.duration // _MILLISECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

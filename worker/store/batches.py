@@ -67,8 +67,12 @@ def _of_values(model: type[SQLModel], names: tuple[str, ...], settled: Settled) 
     """The statement, the names of its parameters in their order, and those that are written in another way."""
     table = _table(model)
     made = settled(sqlite.insert(table)).compile(dialect=sqlite.dialect(), column_keys=list(names))
-    kinds = [_plain(table.c[name].type).python_type for name in made.positiontup]
-    return str(made), made.positiontup, [(at, _BARE[kind]) for at, kind in enumerate(kinds) if kind in _BARE]
+    return str(made), made.positiontup, _bare_ones(table, made.positiontup)
+
+
+def _bare_ones(table: Any, names: Sequence[str]) -> _Bare:
+    kinds = [_plain(table.c[name].type).python_type for name in names]
+    return [(at, _BARE[kind]) for at, kind in enumerate(kinds) if kind in _BARE]
 
 
 def _table(model: type[SQLModel]) -> Any:
@@ -128,9 +132,9 @@ def change(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, 
     if speaks_postgresql(session):
         session.connection().execute(_changes_from_json(model, names, cleared), {"rows": _json(rows)})
         return
-    statement, order = _changes_of_values(model, names, cleared)
-    values = itemgetter(*order)
-    session.connection().exec_driver_sql(statement, [tuple(map(_bare, values(row))) for row in rows])
+    statement, in_order, bare = _changes_of_values(model, names, cleared)
+    values = itemgetter(*in_order)
+    session.connection().exec_driver_sql(statement, [_written(values(row), bare) for row in rows])
 
 
 def listed(values: Sequence[Any]) -> str:
@@ -152,9 +156,11 @@ def _changes_from_json(model: type[SQLModel], names: tuple[str, ...], cleared: t
 @cache
 def _changes_of_values(
     model: type[SQLModel], names: tuple[str, ...], cleared: tuple[str, ...]
-) -> tuple[str, list[str]]:
+) -> tuple[str, Sequence[str], _Bare]:
+    """As `_of_values`."""
     table = _table(model)
     given: dict[str, ColumnElement[Any]] = {name: bindparam(f"to_{name}") for name in names if name != "id"}
     changed = {**given, **dict.fromkeys(cleared, null())}
     compiled = update(table).where(table.c.id == bindparam("to_id")).values(changed).compile(dialect=sqlite.dialect())
-    return str(compiled), [name.removeprefix("to_") for name in compiled.positiontup or ()]
+    in_order = [name.removeprefix("to_") for name in compiled.positiontup or ()]
+    return str(compiled), in_order, _bare_ones(table, in_order)

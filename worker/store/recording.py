@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -125,7 +125,7 @@ def _held(session: Session, attempted: Sequence[Attempted]) -> dict[int, str | N
     claimed = {one.due.delivery_id: one.due for one in attempted}
     rows: Sequence[Any] = ready.execute(session, _claims, ids=sorted(claimed)).all()
     return {
-        delivery_id: None if (stage + 1, trigger) == (due.round, due.trigger.value) else trigger
+        delivery_id: None if (stage + 1, trigger) == (due.round, due.trigger) else trigger
         for delivery_id, token, stage, trigger in rows
         if token == (due := claimed[delivery_id]).claim_token
     }
@@ -142,10 +142,10 @@ def _attempt(one: Attempted) -> dict[str, object]:
     return {
         "delivery_id": one.due.delivery_id,
         "number": one.due.attempt,
-        "trigger": one.due.made_as.value,
+        "trigger": str(one.due.made_as),
         "started_at": one.outcome.started_at,
-        "duration_ms": one.outcome.duration // timedelta(milliseconds=1),
-        "outcome": one.outcome.wire.value,
+        "duration_ms": one.outcome.milliseconds,
+        "outcome": str(one.outcome.wire),
         "status_code": one.outcome.status_code,
         "response_excerpt": one.outcome.response_excerpt and storable(one.outcome.response_excerpt),
     }
@@ -161,13 +161,13 @@ def _delivery(one: Attempted, anew: str | None) -> dict[str, object]:
     becomes = one.due.trigger if unused or one.due.trigger in _LASTING else Trigger.RETRY
     return {
         "id": one.due.delivery_id,
-        "status": one.verdict.status.value,
+        "status": str(one.verdict.status),
         "attempts": one.due.attempt - unused,
         "round": 0 if anew else one.due.round - unused,
-        "trigger": anew or becomes.value,
+        "trigger": anew or str(becomes),
         "next_attempt_at": one.verdict.next_attempt_at,
         "delivered_at": one.verdict.delivered_at,
-        "last_outcome": one.outcome.wire.value,
+        "last_outcome": str(one.outcome.wire),
         "last_status_code": one.outcome.status_code,
     }
 

@@ -40,7 +40,7 @@ class Answer:
         try:
             if line.startswith(b"HTTP/"):
                 self._status(line)
-            elif line[:12].lower() == b"retry-after:":
+            elif line[:1] in b"Rr" and line[:12].lower() == b"retry-after:":
                 self.retry_after = parse_retry_after(line[12:].decode("latin-1"), self._clock())
         except Exception as error:  # noqa: BLE001  # raised again by the sender, outside libcurl
             self.failure = error
