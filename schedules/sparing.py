@@ -1,4 +1,4 @@
-"""The scheduler within `tocsin run`: it sends a tick only where the tick would find something.
+"""The scheduler within `tocsin run`: it sends a tick only where the tick would find something, and now and then.
 
 A tick that finds nothing is a message, a task and several looks at the database, every second, all day. Here scheduler
 and workers are one process, so one small look does instead. What is due, and when, stands in the database all the same:
@@ -18,36 +18,49 @@ from worker.tasks import SWEEP, TICK
 _LOOKS = MappingProxyType({TICK: roster.ANYTHING_DUE, SWEEP: claims.ANYTHING_DUE})
 
 SIGN_EVERY = timedelta(seconds=20)
-"""How often a sweep is made in any case. Health takes a minute without one for a failure."""
+"""How often each task is sent in any case. Health goes by what the tasks themselves write, and takes a minute without
+for a failure; so one that is lost doesn't matter."""
 
 
 class Need:
-    """Whether a tick is worth sending."""
+    """Whether a tick is worth sending. `sign_every`: after so long without one it is, whatever is due."""
 
-    def __init__(self) -> None:
-        self._swept_at: datetime | None = None
+    def __init__(self, sign_every: timedelta = SIGN_EVERY) -> None:
+        self._sign_every = sign_every
+        self._sent_at: dict[str, datetime] = {}
 
     def of(self, task: str, database: Database, now: datetime) -> bool:
-        """Whether it may find something. A sweep is needed now and then in any case: health goes by it.
+        """Whether it may find something, or is a sign of life; of many providers' ticks, one is sign enough.
 
         In trouble with the database the tick is sent: the task knows what to do then.
         """
         if task not in _LOOKS:
             return True
-        if task == SWEEP and (self._swept_at is None or abs(now - self._swept_at) >= SIGN_EVERY):
-            self._swept_at = now
-            return True
-        try:
-            return database.finds(_LOOKS[task], now=now)
-        except TROUBLE:
-            return True
+        needed = self._quiet(task, now) or _finds(task, database, now)
+        if needed:
+            self._sent_at[task] = now
+        return needed
+
+    def _quiet(self, task: str, now: datetime) -> bool:
+        """None was sent for long. A clock that was set back is no reason to be silent."""
+        sent_at = self._sent_at.get(task)
+        return sent_at is None or abs(now - sent_at) >= self._sign_every
+
+
+def _finds(task: str, database: Database, now: datetime) -> bool:
+    try:
+        return database.finds(_LOOKS[task], now=now)
+    except TROUBLE:
+        return True
 
 
 class Sparing(Scheduler):
     """Asks before it sends."""
 
+    sign_every = SIGN_EVERY
+
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._need = Need()
+        self._need = Need(self.sign_every)
         super().__init__(*args, **options)
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:

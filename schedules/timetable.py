@@ -1,7 +1,8 @@
 """The timetable: one entry for each provider, and one for each sweep. It names tasks by string, and reads aloud.
 
 When a source or a delivery is due stands in the database; an entry only wakes whoever looks there. So a tick that is
-late, lost or doubled makes no difference, and any number of beats may run.
+late, lost or doubled makes no difference, and any number of beats may run. `tocsin run` looks at each entry's moment
+whether anything is due, and sends where nothing is but one in twenty seconds (schedules/sparing.py).
 """
 
 from collections.abc import Mapping

@@ -22,8 +22,8 @@ PATIENCE = timedelta(seconds=4)
 """How long a server may take to answer."""
 
 FRESH_FOR = timedelta(seconds=60)
-"""How old the last look may be. One a second, or in five, is asked for; polls that take long may keep all workers for a
-while."""
+"""How old the last look may be. One a second, or in five, is asked for, and one in twenty by a `tocsin run` that has
+nothing to do; polls that take long may keep all workers for a while."""
 
 _WHO = {"sweep": "a worker", "tick": "a worker that polls"}
 SUBJECTS = ("database", "broker", *_WHO)

@@ -10,6 +10,9 @@ from sqlmodel import col
 
 from schedules.sparing import SIGN_EVERY, Need
 from tests.fakes import AT
+from tests.integration.schedule.town import PROVIDER, names, town
+from worker import health
+from worker.settings import Places
 from worker.store import endpoints, roster, schema, sources
 from worker.store.roster import Configured
 from worker.store.session import Database
@@ -22,10 +25,10 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def need() -> Need:
-    """A sweep was just sent."""
+    """Each was just sent."""
     need = Need()
     with closing(Database("sqlite://")) as nothing:
-        assert need.of(SWEEP, nothing, AT)
+        assert [need.of(task, nothing, AT) for task in (TICK, SWEEP)] == [True, True]
     return need
 
 
@@ -41,10 +44,23 @@ def due_delivery(database: Database, at: datetime) -> None:
         session.execute(update(EndpointRow).where(col(EndpointRow.name) == "erp").values(due_at=at))
 
 
-def test_nothing_is_sent_where_nothing_is_due(need: Need, database: Database) -> None:
+def sent(need: Need, task: str, database: Database, for_s: int) -> list[int]:
+    """The seconds at which it is sent, of those at which it might be."""
+    return [at for at in range(1, for_s + 1) if need.of(task, database, AT + at * SECOND)]
+
+
+def test_nothing_is_sent_where_nothing_is_due_but_signs_of_life(need: Need, database: Database) -> None:
     due_source(database, AT + MINUTE)
     due_delivery(database, AT + MINUTE)
-    assert [need.of(task, database, AT + SECOND) for task in (TICK, SWEEP)] == [False, False]
+    assert ([20, 40], [20, 40]) == (sent(need, TICK, database, 59), sent(need, SWEEP, database, 59))
+
+
+def test_of_what_is_due_no_further_sign_is_needed(need: Need, database: Database) -> None:
+    due_source(database, AT + 15 * SECOND)
+    assert sent(need, TICK, database, 15) == [15]
+    with database.transaction() as session:
+        sources.pause(session, "a", "by hand", AT)
+    assert sent(need, TICK, database, 59) == [35, 55]
 
 
 def test_each_is_sent_from_the_moment_at_which_something_is_due(need: Need, database: Database) -> None:
@@ -69,14 +85,31 @@ def test_a_source_that_was_sent_in_vain_is_looked_at_still(need: Need, database:
     assert need.of(TICK, database, AT + SECOND)
 
 
-def test_a_sweep_is_sent_every_so_often_for_health_to_see(need: Need, database: Database) -> None:
+@pytest.mark.parametrize("task", [TICK, SWEEP])
+def test_each_is_sent_every_so_often_for_health_to_see(need: Need, database: Database, task: str) -> None:
     asked = [AT + n * SIGN_EVERY / 2 for n in range(1, 7)]
-    assert [need.of(SWEEP, database, at) for at in asked] == [False, True] * 3
+    assert [need.of(task, database, at) for at in asked] == [False, True] * 3
 
 
-def test_a_clock_that_was_set_back_silences_no_sweep(need: Need, database: Database) -> None:
+@pytest.mark.parametrize("task", [TICK, SWEEP])
+def test_a_clock_that_was_set_back_silences_none(need: Need, database: Database, task: str) -> None:
     asked = [AT - MINUTE, AT - MINUTE + SECOND, AT - MINUTE + SIGN_EVERY]
-    assert [need.of(SWEEP, database, at) for at in asked] == [True, False, True]
+    assert [need.of(task, database, at) for at in asked] == [True, False, True]
+
+
+def test_a_house_where_nothing_is_due_for_long_is_well(tmp_path: Path) -> None:
+    with town(tmp_path, f"sqlite:///{tmp_path}/quiet.db", 3) as quiet:
+        quiet.put(dict.fromkeys(names(3), AT + timedelta(hours=1)))
+        need, signs = Need(), set[bool]()
+        for _ in range(300):
+            if need.of(TICK, quiet.house.database, quiet.clock()):
+                assert quiet.house.due_sources(PROVIDER) == []
+            if need.of(SWEEP, quiet.house.database, quiet.clock()):
+                assert quiet.house.deliver() == 0
+            places = Places(database=quiet.house.settings.database, broker="memory://")
+            signs |= {sign.good for sign in health.look(places, quiet.clock)}
+            quiet.clock.turn(seconds=1)
+    assert signs == {True}
 
 
 def test_what_is_no_tick_is_always_sent(need: Need, database: Database) -> None:
