@@ -1,7 +1,7 @@
 """The Celery tasks: wake-ups that carry ids. Each may run twice, late, never, or beside itself (DESIGN, rule 4)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 
 import structlog
@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 
 from worker import operations
 from worker.app import app, house
+from worker.broker.nudges import Nudges
 from worker.broker.room import has_room
 from worker.broker.settings import DELIVER
 from worker.errors import LeaseLost, ProviderError
@@ -36,15 +37,15 @@ def tick(provider: str) -> None:
 @app.task(name=POLL_SOURCE)
 def poll_source(source: str) -> None:
     """Poll one source, if it is still due and nobody polls it. What follows from a failure stands in its row."""
-    with _outage.survived(POLL_SOURCE), suppress(ProviderError, LeaseLost):
-        house().poll(source, only_due=True, owed=_nudge)
+    with _outage.survived(POLL_SOURCE), suppress(ProviderError, LeaseLost), _nudging() as owed:
+        house().poll(source, only_due=True, owed=owed)
 
 
 @app.task(name=SWEEP)
 def sweep() -> None:
     """Deliver what is due. Where a sweeper does that, it is asked to."""
     if _sweepers:
-        _nudge()
+        _sweepers[0].ask()
     else:
         sweep_now()
 
@@ -83,14 +84,20 @@ def prune(*, goes_on: bool = False) -> None:
                 prune.apply_async(kwargs={"goes_on": True}, expires=_TO_GO_ON_S)
 
 
-def _nudge() -> None:
-    """Don't wait for the schedule's next sweep; if the broker is away, or nobody sweeps, the schedule will do.
+@contextmanager
+def _nudging() -> Iterator[Callable[[], None]]:
+    """What a poll calls so that nothing waits for the schedule's next sweep; if nobody takes it, the schedule will do.
 
-    One sweep that waits to be begun is enough: it begins after our commit.
+    To ask a sweeper costs nothing; a message does, and a broker that hangs has seconds.
     """
-    for sweeper in _sweepers:
-        sweeper.ask()
+    if _sweepers:
+        yield _sweepers[0].ask
         return
-    with suppress(OperationalError), app.producer_or_acquire() as producer:
-        if has_room(producer, DELIVER, 1):
+    with closing(Nudges(_send_sweep)) as nudges:
+        yield nudges.owe
+
+
+def _send_sweep() -> None:
+    with app.producer_or_acquire() as producer:
+        if has_room(producer, DELIVER):
             sweep.apply_async(expires=_TICK_EXPIRES_S, producer=producer)
