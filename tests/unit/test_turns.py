@@ -1,22 +1,39 @@
-"""Turns at a lock: one at a time, and who is first waits for two others at most."""
+"""Turns at a lock: one at a time, who is first waits for two others at most, and nobody waits for ever."""
 
 import sys
 from threading import Thread
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.servers import wait_until
+from worker.store.session import is_passing, reason
 from worker.store.turns import Turns
+
+LONG_S, SHORT_S = 60.0, 0.05
+
+
+def stands_in(thread: Thread) -> list[str]:
+    """The functions that it is in, the innermost first."""
+    frame, names = sys._current_frames().get(thread.ident or 0), []  # noqa: SLF001  # there is no other way to see it wait
+    while frame:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names
+
+
+def waits(thread: Thread) -> bool:
+    """Whether it stands before a lock, or is a step from it."""
+    return stands_in(thread)[:1] == ["_acquire"]
 
 
 def in_line(thread: Thread) -> bool:
-    """Whether it stands before the lock, or is a step from it."""
-    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  # there is no other way to see it wait
-    return frame is not None and frame.f_code.co_name == "_in_line"
+    """Whether that is the line for the next turn."""
+    return waits(thread) and "_in_line" in stands_in(thread)
 
 
 def test_who_is_first_waits_for_few_of_the_others_however_many_there_are() -> None:
-    turns, had = Turns(), list[str]()
+    turns, had = Turns(LONG_S), list[str]()
 
     def take(name: str, *, first: bool = False) -> None:
         with turns.turn(first=first):
@@ -34,26 +51,64 @@ def test_who_is_first_waits_for_few_of_the_others_however_many_there_are() -> No
     assert (len(had), had.index("first") <= 2) == (21, True)
 
 
-def test_one_has_it_at_a_time() -> None:
-    turns, inside, most = Turns(), list[int](), list[int]()
+@pytest.mark.parametrize("then_first", [True, False])
+@pytest.mark.parametrize("now_first", [True, False])
+def test_one_has_it_at_a_time(now_first: bool, then_first: bool) -> None:  # noqa: FBT001  # a table
+    turns, had = Turns(LONG_S), list[str]()
 
-    def work(number: int) -> None:
-        for _ in range(50):
-            with turns.turn(first=number % 2 == 0):
-                inside.append(number)
-                most.append(len(inside))
-                inside.pop()
+    def take() -> None:
+        with turns.turn(first=then_first):
+            had.append("then")
 
-    threads = [Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (max(most), len(most)) == (1, 300)
+    then = Thread(target=take)
+    with turns.turn(first=now_first):
+        then.start()
+        wait_until(lambda: waits(then))
+        had.append("now")
+    then.join()
+    assert had == ["now", "then"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_who_gets_no_turn_in_time_fails_as_at_a_locked_file_however_many_wait(first: bool) -> None:  # noqa: FBT001  # a table
+    turns, failed = Turns(SHORT_S), list[OperationalError]()
+
+    def take() -> None:
+        try:
+            with turns.turn(first=first):
+                pass
+        except OperationalError as error:
+            failed.append(error)
+
+    threads = [Thread(target=take) for _ in range(6)]
+    with turns.turn():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [(is_passing(error), reason(error)) for error in failed] == [(True, "database is locked")] * 6
+    with turns.turn():
+        pass  # nobody stands in the way
+
+
+def test_a_turn_tells_how_many_of_its_seconds_are_left() -> None:
+    turns, left = Turns(LONG_S), list[float]()
+
+    def take() -> None:
+        with turns.turn() as left_s:
+            left.append(left_s)
+
+    late = Thread(target=take)
+    with turns.turn() as at_once:
+        late.start()
+        wait_until(lambda: waits(late))
+    late.join()
+    assert LONG_S - 1 < at_once <= LONG_S
+    assert 0 < left[0] <= LONG_S
 
 
 def test_a_turn_that_fails_is_over() -> None:
-    turns = Turns()
+    turns = Turns(LONG_S)
     with pytest.raises(ValueError, match="it fails"), turns.turn():
         raise ValueError("it fails")
     with turns.turn(first=True):

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
-from sqlalchemy import Engine, Select, Table, event, exc
+from sqlalchemy import Connection, Engine, Select, Table, event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, create_engine
 
 from worker.store.postgresql import pool
 from worker.store.turns import Turns
 
-_BUSY_TIMEOUT_MS = 30_000
+BUSY_TIMEOUT: Final = timedelta(seconds=30)
+"""How long a transaction waits for SQLite's write lock: for its turn among our threads, then for other processes."""
+
+_HARDLY_LATE_S = 0.25
 
 PASSING = (exc.OperationalError, exc.InternalError, exc.TimeoutError)
 """What is raised of a database that is gone, locked, full or read-only, and of a deadlock: it may go well later.
@@ -40,20 +44,23 @@ def is_passing(error: BaseException) -> bool:
 class Database:
     """One engine. `transaction` writes and commits or rolls back whole; `reading` never waits for writers."""
 
-    def __init__(self, url: str) -> None:
-        self.engine = _sqlite(url) if url.startswith("sqlite") else pool(url)
+    def __init__(self, url: str, busy_timeout: timedelta = BUSY_TIMEOUT) -> None:
+        self._busy_s = busy_timeout.total_seconds()
+        self.engine = _sqlite(url, self._busy_s) if url.startswith("sqlite") else pool(url)
         self._reader = self.engine.execution_options(tocsin_begin="BEGIN")
-        self._turns = Turns() if url.startswith("sqlite") else None
+        self._turns = Turns(self._busy_s) if url.startswith("sqlite") else None
 
     @contextmanager
     def transaction(self, *, first: bool = False) -> Iterator[Session]:
         """One short transaction that may write; on SQLite it takes the write lock at once.
 
         There, threads of a process take turns, since who finds the file locked sleeps up to a tenth of a second between
-        two looks; who is `first` goes before the others.
+        two looks; who is `first` goes before the others. Whoever got its turn late waits for the lock so much less.
         """
-        turn = self._turns.turn(first=first) if self._turns else nullcontext()
-        with turn, Session(self.engine, expire_on_commit=False) as session, session.begin():
+        turn = self._turns.turn(first=first) if self._turns else nullcontext(self._busy_s)
+        with turn as left_s, Session(self.engine, expire_on_commit=False) as session, session.begin():
+            if left_s < self._busy_s - _HARDLY_LATE_S:
+                session.connection(execution_options={"tocsin_busy_s": max(0.0, left_s)})
             yield session
 
     @contextmanager
@@ -91,17 +98,30 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+def _sqlite(url: str, busy_s: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": busy_s, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves: sqlite3 would begin only at the first write
-        for pragma in (f"busy_timeout={_BUSY_TIMEOUT_MS}", "journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+        for pragma in (_busy(busy_s), "journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("tocsin_begin", "BEGIN IMMEDIATE"))
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        begins, left_s = options.get("tocsin_begin", "BEGIN IMMEDIATE"), options.get("tocsin_busy_s")
+        if left_s is None:
+            connection.exec_driver_sql(begins)
+            return
+        connection.exec_driver_sql(f"PRAGMA {_busy(left_s)}")
+        try:
+            connection.exec_driver_sql(begins)
+        finally:
+            connection.exec_driver_sql(f"PRAGMA {_busy(busy_s)}")
 
     return engine
+
+
+def _busy(seconds: float) -> str:
+    return f"busy_timeout={round(1000 * seconds)}"
