@@ -99,9 +99,13 @@ class OneSweep:
     def __init__(self) -> None:
         self._one, self._asked_for = Lock(), Event()
 
-    def of(self, sweep: Callable[[], int], wake: Callable[[], object]) -> int:
-        """The attempts made; none where it goes on elsewhere, and is woken."""
-        made = 0
+    def of(self, sweep: Callable[[], int], wake: Callable[[], object], is_over: Callable[[], bool]) -> int:
+        """The attempts made; none where it goes on elsewhere, and is woken.
+
+        It looks again for those who asked, also after a sweep that raised, whose error is raised at the end; not once
+        it `is_over`, so that a task has an end though others keep asking: the next one to ask sweeps.
+        """
+        made, failed = 0, None
         self._asked_for.set()
         while self._asked_for.is_set():
             if not self._one.acquire(blocking=False):
@@ -110,8 +114,14 @@ class OneSweep:
             try:
                 self._asked_for.clear()
                 made += sweep()
+            except Exception as error:  # noqa: BLE001  # it is raised when nobody waits for a sweep any more
+                failed = error
             finally:
                 self._one.release()
+            if is_over():
+                break
+        if failed:
+            raise failed
         return made
 
 

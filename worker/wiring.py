@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from random import Random
 
@@ -209,7 +209,8 @@ class House:
     def deliver(self) -> int:
         """Deliver what is due; the attempts made. Where a sweep goes on in this process, it looks once more instead."""
         rules = self.rules(self.clock() + self.sweep_for)
-        return self._one_sweep.of(lambda: deliver.deliver_due(self.outbox, self.sender, rules), self.sender.wake)
+        sweep = partial(deliver.deliver_due, self.outbox, self.sender, rules)
+        return self._one_sweep.of(sweep, self.sender.wake, rules.is_ending)
 
     @cached_property
     def outbox(self) -> Outbox:

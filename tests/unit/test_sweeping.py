@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from threading import Event, Thread
 
+import pytest
+
 from tests.servers import wait_until
 from worker.deliver import OneSweep
 from worker.sweeper import Sweeper
@@ -23,12 +25,17 @@ class Sweeping:
         self.goes_on.set()
         assert self.let_go.wait(PATIENCE_S)
         if self.begun <= self.failing:
-            raise ValueError("a sweep that fails")
+            raise ValueError(f"sweep {self.begun} fails")
         return 1
 
 
 def nobody() -> None:
     """Nobody waits for answers."""
+
+
+def never() -> bool:
+    """There is time."""
+    return False
 
 
 def beside(what: Callable[[], object]) -> Thread:
@@ -39,20 +46,49 @@ def beside(what: Callable[[], object]) -> Thread:
 
 def test_a_sweep_that_is_asked_for_while_one_goes_on_is_made_by_that_one() -> None:
     one, sweep, made = OneSweep(), Sweeping(), list[int]()
-    first = beside(lambda: made.append(one.of(sweep, nobody)))
+    first = beside(lambda: made.append(one.of(sweep, nobody, never)))
     assert sweep.goes_on.wait(PATIENCE_S)
-    assert [one.of(sweep, nobody) for _ in range(3)] == [0, 0, 0]
+    assert [one.of(sweep, nobody, never) for _ in range(3)] == [0, 0, 0]
     sweep.let_go.set()
     first.join()
     assert (made, sweep.begun) == ([2], 2)
 
 
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_sweep_that_is_asked_for_while_one_fails_is_made_all_the_same(failing: int) -> None:
+    one, sweep, failed = OneSweep(), Sweeping(failing), list[str]()
+
+    def first() -> None:
+        with pytest.raises(ValueError, match=r"sweep \d fails") as raised:
+            one.of(sweep, nobody, never)
+        failed.append(str(raised.value))
+
+    beginning = beside(first)
+    assert sweep.goes_on.wait(PATIENCE_S)
+    assert one.of(sweep, nobody, never) == 0
+    sweep.let_go.set()
+    beginning.join()
+    assert (failed, sweep.begun) == ([f"sweep {failing} fails"], 2)
+
+
+def test_whoever_sweeps_ends_in_time_though_others_keep_asking() -> None:
+    one, made = OneSweep(), list[int]()
+
+    def sweep() -> int:
+        made.append(1)
+        assert one.of(sweep, nobody, never) == 0
+        return 1
+
+    assert (one.of(sweep, nobody, lambda: len(made) == 3), len(made)) == (3, 3)
+    assert (one.of(sweep, nobody, lambda: True), len(made)) == (1, 4)
+
+
 def test_whoever_asks_for_a_sweep_while_one_goes_on_wakes_that_one() -> None:
     one, sweep, woken = OneSweep(), Sweeping(), list[int]()
-    first = beside(lambda: one.of(sweep, nobody))
+    first = beside(lambda: one.of(sweep, nobody, never))
     assert sweep.goes_on.wait(PATIENCE_S)
     assert woken == []
-    one.of(sweep, lambda: woken.append(sweep.begun))
+    one.of(sweep, lambda: woken.append(sweep.begun), never)
     sweep.let_go.set()
     first.join()
     assert woken == [1]
@@ -74,7 +110,7 @@ def test_a_sweeper_that_is_asked_while_it_sweeps_is_woken_and_not_before() -> No
 def test_sweeps_after_one_another_are_made_each() -> None:
     one, sweep = OneSweep(), Sweeping()
     sweep.let_go.set()
-    assert [one.of(sweep, nobody), one.of(sweep, nobody)] == [1, 1]
+    assert [one.of(sweep, nobody, never), one.of(sweep, nobody, never)] == [1, 1]
 
 
 @contextmanager
