@@ -50,10 +50,12 @@ def sweep() -> None:
         sweep_now()
 
 
-def sweep_now() -> None:
-    """Deliver what is due, here."""
+def sweep_now() -> bool:
+    """Deliver what is due, here. False: in trouble with the database, which may have left something open."""
     with _outage.survived(SWEEP):
         house().deliver()
+        return True
+    return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from threading import Event, Thread
+from time import monotonic
 
 import pytest
 
@@ -14,19 +15,21 @@ PATIENCE_S = 60
 
 
 class Sweeping:
-    """Sweeps that go on until they are let go; each makes one attempt."""
+    """Sweeps that go on until they are let go; each makes one attempt. The first `failing` raise, or say so."""
 
-    def __init__(self, failing: int = 0) -> None:
-        self.begun, self.failing = 0, failing
+    def __init__(self, failing: int = 0, *, raising: bool = True) -> None:
+        self.begun, self.failing, self.raising = 0, failing, raising
         self.goes_on, self.let_go = Event(), Event()
 
-    def __call__(self) -> int:
+    def __call__(self) -> bool:
         self.begun += 1
         self.goes_on.set()
         assert self.let_go.wait(PATIENCE_S)
         if self.begun <= self.failing:
-            raise ValueError(f"sweep {self.begun} fails")
-        return 1
+            if self.raising:
+                raise ValueError(f"sweep {self.begun} fails")
+            return False
+        return True
 
 
 def nobody() -> None:
@@ -114,10 +117,10 @@ def test_sweeps_after_one_another_are_made_each() -> None:
 
 
 @contextmanager
-def sweeper(sweep: Sweeping) -> Iterator[Sweeper]:
+def sweeper(sweep: Sweeping, *pauses_s: float) -> Iterator[Sweeper]:
     """It is let go before it is closed."""
     with ExitStack() as stack:
-        made = stack.enter_context(closing(Sweeper(sweep, nobody)))
+        made = stack.enter_context(closing(Sweeper(sweep, nobody, pauses_s or [PATIENCE_S])))
         stack.callback(sweep.let_go.set)
         made.start()
         yield made
@@ -152,6 +155,26 @@ def test_a_sweep_that_fails_is_not_the_last() -> None:
         wait_until(lambda: sweep.begun == 1)
         asked.ask()
         wait_until(lambda: sweep.begun == 2)
+
+
+@pytest.mark.parametrize("raising", [True, False], ids=["it raises", "it says so"])
+def test_after_a_sweep_that_fails_it_sweeps_again_by_itself_until_one_goes_well(raising: bool) -> None:  # noqa: FBT001  # a table
+    sweep = Sweeping(failing=3, raising=raising)
+    sweep.let_go.set()
+    with sweeper(sweep, 0.01, 0.02) as asked:
+        asked.ask()
+        wait_until(lambda: sweep.begun == 4)
+    assert sweep.begun == 4
+
+
+def test_who_closes_a_sweeper_does_not_wait_for_its_pause() -> None:
+    sweep = Sweeping(failing=1)
+    sweep.let_go.set()
+    begun_at = monotonic()
+    with sweeper(sweep) as asked:
+        asked.ask()
+        wait_until(lambda: sweep.begun == 1)
+    assert (sweep.begun, monotonic() - begun_at < PATIENCE_S / 2) == (1, True)
 
 
 def test_who_closes_a_sweeper_waits_for_the_sweep_that_goes_on() -> None:
