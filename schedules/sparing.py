@@ -5,17 +5,18 @@ and workers are one process, so one small look does instead. What is due, and wh
 it is looked there at each tick's moment, so nothing is sent later for it, whichever process made it due.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from schedules.scheduler import Scheduler
 from worker.app import house
-from worker.store import claims, roster
+from worker.store import endpoints, roster
 from worker.store.session import TROUBLE, Database
 from worker.tasks import SWEEP, TICK
 
-_LOOKS = MappingProxyType({TICK: roster.ANYTHING_DUE, SWEEP: claims.ANYTHING_DUE})
+_LOOKS = MappingProxyType({TICK: roster.DUE, SWEEP: endpoints.DUE})
 
 SIGN_EVERY = timedelta(seconds=20)
 """How often each task is sent in any case. Health goes by what the tasks themselves write, and takes a minute without
@@ -29,14 +30,15 @@ class Need:
         self._sign_every = sign_every
         self._sent_at: dict[str, datetime] = {}
 
-    def of(self, task: str, database: Database, now: datetime) -> bool:
+    def of(self, task: str, configured: Collection[str], database: Database, now: datetime) -> bool:
         """Whether it may find something, or is a sign of life; of many providers' ticks, one is sign enough.
 
-        In trouble with the database the tick is sent: the task knows what to do then.
+        `configured`: the names of what it looks for, sources or endpoints; what was taken out while it was due stays so
+        for ever. In trouble with the database the tick is sent: the task knows what to do then.
         """
         if task not in _LOOKS:
             return True
-        needed = self._quiet(task, now) or _finds(task, database, now)
+        needed = self._quiet(task, now) or _finds(task, configured, database, now)
         if needed:
             self._sent_at[task] = now
         return needed
@@ -47,9 +49,9 @@ class Need:
         return sent_at is None or abs(now - sent_at) >= self._sign_every
 
 
-def _finds(task: str, database: Database, now: datetime) -> bool:
+def _finds(task: str, configured: Collection[str], database: Database, now: datetime) -> bool:
     try:
-        return database.finds(_LOOKS[task], now=now)
+        return database.finds_any_of(configured, _LOOKS[task], now=now)
     except TROUBLE:
         return True
 
@@ -66,5 +68,6 @@ class Sparing(Scheduler):
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Send it, or leave it until its next moment."""
         home = house()
-        if self._need.of(entry.task, home.database, home.clock()):
+        configured = {TICK: home.settings.sources, SWEEP: home.settings.endpoints}.get(entry.task, ())
+        if self._need.of(entry.task, configured, home.database, home.clock()):
             super().apply_entry(entry, producer=producer)

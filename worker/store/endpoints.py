@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import func, update
+from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, col, select
 
 from worker.condition import enabled
@@ -14,6 +14,9 @@ from worker.store import conditions
 from worker.store.picks import PENDING
 from worker.store.session import upsert
 from worker.store.tables import Delivery, EndpointRow, Message
+
+DUE = select(col(EndpointRow.name)).where(col(EndpointRow.due_at) <= bindparam("now"))
+"""Where a sweep may find something: the endpoints of which something is due."""
 
 
 def register(session: Session, name: str, now: datetime) -> None:

@@ -4,17 +4,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Table, Update, bindparam, case, literal, or_, select, update
+from sqlalchemy import Table, Update, bindparam, case, or_, select, update
 from sqlmodel import Session, col
 
 from worker.store.session import upsert
 from worker.store.tables import Source
 
 _AT_ONCE = 1000
-ANYTHING_DUE = (
-    select(literal(1)).where(col(Source.paused_at).is_(None), col(Source.next_poll_at) <= bindparam("now")).limit(1)
-)
-"""Has a row where a tick may find something: a source that is due, be it on its way to a worker, or there in vain."""
+DUE = select(col(Source.name)).where(col(Source.paused_at).is_(None), col(Source.next_poll_at) <= bindparam("now"))
+"""Where a tick may find something: the sources that are due, be they on their way to a worker, or there in vain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

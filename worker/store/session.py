@@ -1,6 +1,6 @@
 """The database: connections and transactions, on SQLite and PostgreSQL alike."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, Final
@@ -77,6 +77,11 @@ class Database:
         """Whether it finds anything. Without a session, which costs as much as all the rest of so small a look."""
         with self._reader.begin() as connection:
             return connection.execute(statement, values).first() is not None
+
+    def finds_any_of(self, names: Container[str], statement: Select[Any], **values: object) -> bool:
+        """Whether it finds one of these names. They are looked up here: how many they are costs nothing."""
+        with self._reader.begin() as connection, connection.execute(statement, values) as found:
+            return any(name in names for name in found.scalars())
 
     def close(self) -> None:
         """Close every connection."""

@@ -21,6 +21,7 @@ from worker.tasks import PRUNE, SWEEP, TICK
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+CONFIGURED = ("a", "erp")
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def need() -> Need:
     """Each was just sent."""
     need = Need()
     with closing(Database("sqlite://")) as nothing:
-        assert [need.of(task, nothing, AT) for task in (TICK, SWEEP)] == [True, True]
+        assert [need.of(task, (), nothing, AT) for task in (TICK, SWEEP)] == [True, True]
     return need
 
 
@@ -46,7 +47,7 @@ def due_delivery(database: Database, at: datetime) -> None:
 
 def sent(need: Need, task: str, database: Database, for_s: int) -> list[int]:
     """The seconds at which it is sent, of those at which it might be."""
-    return [at for at in range(1, for_s + 1) if need.of(task, database, AT + at * SECOND)]
+    return [at for at in range(1, for_s + 1) if need.of(task, CONFIGURED, database, AT + at * SECOND)]
 
 
 def test_nothing_is_sent_where_nothing_is_due_but_signs_of_life(need: Need, database: Database) -> None:
@@ -67,34 +68,42 @@ def test_each_is_sent_from_the_moment_at_which_something_is_due(need: Need, data
     due_source(database, AT + 3 * SECOND)
     due_delivery(database, AT + 5 * SECOND)
     asked = [AT + n * SECOND for n in range(1, 7)]
-    assert [need.of(TICK, database, at) for at in asked] == [False, False, True, True, True, True]
-    assert [need.of(SWEEP, database, at) for at in asked] == [False, False, False, False, True, True]
+    assert [need.of(TICK, CONFIGURED, database, at) for at in asked] == [False, False, True, True, True, True]
+    assert [need.of(SWEEP, CONFIGURED, database, at) for at in asked] == [False, False, False, False, True, True]
+
+
+def test_nothing_is_sent_for_what_is_no_longer_configured(need: Need, database: Database) -> None:
+    due_source(database, AT)
+    due_delivery(database, AT)
+    now = AT + SECOND
+    assert [need.of(TICK, ["b"], database, now), need.of(SWEEP, ["crm"], database, now)] == [False, False]
+    assert [need.of(TICK, ["b", "a"], database, now), need.of(SWEEP, ["crm", "erp"], database, now)] == [True, True]
 
 
 def test_no_tick_is_sent_for_a_source_that_is_paused(need: Need, database: Database) -> None:
     due_source(database, AT)
     with database.transaction() as session:
         sources.pause(session, "a", "by hand", AT)
-    assert not need.of(TICK, database, AT + SECOND)
+    assert not need.of(TICK, CONFIGURED, database, AT + SECOND)
 
 
 def test_a_source_that_was_sent_in_vain_is_looked_at_still(need: Need, database: Database) -> None:
     due_source(database, AT)
     with database.transaction() as session:
         sources.queue_due(session, ["a"], AT)
-    assert need.of(TICK, database, AT + SECOND)
+    assert need.of(TICK, CONFIGURED, database, AT + SECOND)
 
 
 @pytest.mark.parametrize("task", [TICK, SWEEP])
 def test_each_is_sent_every_so_often_for_health_to_see(need: Need, database: Database, task: str) -> None:
     asked = [AT + n * SIGN_EVERY / 2 for n in range(1, 7)]
-    assert [need.of(task, database, at) for at in asked] == [False, True] * 3
+    assert [need.of(task, CONFIGURED, database, at) for at in asked] == [False, True] * 3
 
 
 @pytest.mark.parametrize("task", [TICK, SWEEP])
 def test_a_clock_that_was_set_back_silences_none(need: Need, database: Database, task: str) -> None:
     asked = [AT - MINUTE, AT - MINUTE + SECOND, AT - MINUTE + SIGN_EVERY]
-    assert [need.of(task, database, at) for at in asked] == [True, False, True]
+    assert [need.of(task, CONFIGURED, database, at) for at in asked] == [True, False, True]
 
 
 def test_a_house_where_nothing_is_due_for_long_is_well(tmp_path: Path) -> None:
@@ -102,9 +111,9 @@ def test_a_house_where_nothing_is_due_for_long_is_well(tmp_path: Path) -> None:
         quiet.put(dict.fromkeys(names(3), AT + timedelta(hours=1)))
         need, signs = Need(), set[bool]()
         for _ in range(300):
-            if need.of(TICK, quiet.house.database, quiet.clock()):
+            if need.of(TICK, quiet.house.settings.sources, quiet.house.database, quiet.clock()):
                 assert quiet.house.due_sources(PROVIDER) == []
-            if need.of(SWEEP, quiet.house.database, quiet.clock()):
+            if need.of(SWEEP, quiet.house.settings.endpoints, quiet.house.database, quiet.clock()):
                 assert quiet.house.deliver() == 0
             places = Places(database=quiet.house.settings.database, broker="memory://")
             signs |= {sign.good for sign in health.look(places, quiet.clock)}
@@ -113,10 +122,10 @@ def test_a_house_where_nothing_is_due_for_long_is_well(tmp_path: Path) -> None:
 
 
 def test_what_is_no_tick_is_always_sent(need: Need, database: Database) -> None:
-    assert need.of(PRUNE, database, AT)
+    assert need.of(PRUNE, (), database, AT)
 
 
 def test_in_trouble_with_the_database_ticks_are_sent_as_ever(need: Need, tmp_path: Path) -> None:
     with closing(Database(f"sqlite:///{tmp_path}/empty.db")) as empty:
         assert schema.found(empty) is None
-        assert [need.of(task, empty, AT + SECOND) for task in (TICK, SWEEP)] == [True, True]
+        assert [need.of(task, CONFIGURED, empty, AT + SECOND) for task in (TICK, SWEEP)] == [True, True]
