@@ -132,7 +132,7 @@ def _without_nulls(value: Mapping[str, Any], levels: int) -> dict[str, Any]:
 
 
 def _held(value: Any, levels: int) -> Any:
-    if not levels:
+    if value and not levels:  # the deepest may be there, and empty
         raise ItemRejected(f"it is nested more than {DEEPEST_ITEM} levels deep")
     if type(value) is dict:
         return value if _LOOKED_INTO.isdisjoint(map(type, value.values())) else _without_nulls(value, levels - 1)

@@ -155,4 +155,4 @@ def _deeper_than(item: Item, limit: int) -> bool:
         ]
         if not level:
             return False
-    return True
+    return any(level)  # the deepest may be there, and empty

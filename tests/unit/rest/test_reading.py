@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -6,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import ItemRejected
+from worker.notification import Notification, Status
 from worker.rest.reading import checked, earliest, external_id, instant, json_kind, latest, lines, member, text
+from worker.revision import content_hash
 
 NOON = datetime(2026, 3, 20, 12, tzinfo=UTC)
 
@@ -191,6 +194,21 @@ def test_an_item_nested_without_bounds_is_rejected() -> None:
 
     with pytest.raises(ItemRejected, match="nested"):
         checked({"id": 1, "payload": deep})
+
+
+@pytest.mark.parametrize(
+    ("levels", "core", "passes"),
+    [(99, {"at": 1}, True), (100, {}, True), (100, [], True), (100, {"at": 1}, False), (101, {}, False)],
+)
+def test_an_item_is_a_hundred_levels_deep_at_most_the_last_one_empty(levels: int, core: Any, *, passes: bool) -> None:
+    deep = core
+    for _ in range(levels - 1):
+        deep = {"in": deep}
+    given = Notification(external_id="a", kind=None, title=None, status=Status.NEW, raw=deep)
+
+    for judge in (checked, lambda _: content_hash(given, frozenset())):
+        with nullcontext() if passes else pytest.raises(ItemRejected, match="100 levels"):
+            judge(deep)
 
 
 def test_an_item_of_sane_depth_passes() -> None:
