@@ -39,11 +39,11 @@ def put(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any
     """Insert these rows, in their order; all have the same columns. `settled` is a function of a module.
 
     Bytes are a text in UTF-8, as sealed ones are. Raises what the database does, and ValueError for text that is no
-    Unicode and for an instant without a zone.
+    Unicode, and for an instant without a zone or in no year of UTC.
     """
     names = tuple(rows[0])
     if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(_from_json(model, names, settled), {"rows": _json(rows)})
+        session.connection().execute(_from_json(model, names, settled), {"rows": _json(model, rows)})
         return
     statement, in_order, bare = _of_values(model, names, settled)
     values = itemgetter(*in_order)
@@ -67,36 +67,44 @@ def _of_values(model: type[SQLModel], names: tuple[str, ...], settled: Settled) 
     """The statement, the names of its parameters in their order, and those that are written in another way."""
     table = _table(model)
     made = settled(sqlite.insert(table)).compile(dialect=sqlite.dialect(), column_keys=list(names))
-    return str(made), made.positiontup, _bare_ones(table, made.positiontup)
-
-
-def _bare_ones(table: Any, names: Sequence[str]) -> _Bare:
-    kinds = [_plain(table.c[name].type).python_type for name in names]
-    return [(at, _BARE[kind]) for at, kind in enumerate(kinds) if kind in _BARE]
+    kinds = [_kind(table.c[name]) for name in made.positiontup]
+    return str(made), made.positiontup, [(at, _BARE[kind]) for at, kind in enumerate(kinds) if kind in _BARE]
 
 
 def _table(model: type[SQLModel]) -> Any:
     return model.__table__  # type: ignore[attr-defined]
 
 
-def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+def _kind(of: Column[Any]) -> type:
+    kind: TypeEngine[Any] = of.type
+    return (kind.impl_instance if isinstance(kind, TypeDecorator) else kind).python_type
 
 
 def _is_binary(each: Column[Any]) -> bool:
     return isinstance(each.type, LargeBinary)
 
 
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+def _json(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Instants in UTC as orjson has them, which is quickest. It would take one without a zone, and round an offset."""
+    dates = _dates(model, tuple(rows[0]))
+    as_they_are = all((at := row[name]) is None or at.tzinfo is UTC for name in dates for row in rows)
     try:
-        return orjson.dumps(rows, default=_text).decode()
+        return orjson.dumps(rows, _text, None if as_they_are else orjson.OPT_PASSTHROUGH_DATETIME).decode()
     except TypeError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error.__cause__ or error)) from None
+
+
+@cache
+def _dates(model: type[SQLModel], names: tuple[str, ...]) -> Sequence[str]:
+    table = _table(model)
+    return [name for name in names if _kind(table.c[name]) is datetime]
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode()
+    if isinstance(value, datetime):
+        return f"{_instant(value)}Z"
     raise TypeError(f"{type(value).__name__} is no value of a column")
 
 
@@ -118,7 +126,10 @@ def _instant(value: datetime) -> str:
     if value.tzinfo is not UTC:
         if value.utcoffset() is None:
             raise ValueError("an instant has no zone")
-        value = value.astimezone(UTC)
+        try:
+            value = value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("an instant is in no year of UTC") from None
     return value.isoformat(" ", "microseconds")[:26]
 
 
@@ -129,8 +140,8 @@ _BARE: Mapping[type, Callable[[Any], str]] = {datetime: _instant, UUID: lambda v
 def change(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *cleared: str) -> None:
     """Update each of these rows by its `id`; all have the same columns. Those that are `cleared` become null."""
     names = tuple(rows[0])
-    if speaks_postgresql(session):
-        session.connection().execute(_changes_from_json(model, names, cleared), {"rows": _json(rows)})
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(_changes_from_json(model, names, cleared), {"rows": _json(model, rows)})
         return
     statement, in_order, bare = _changes_of_values(model, names, cleared)
     values = itemgetter(*in_order)

@@ -143,6 +143,16 @@ def test_what_the_database_refuses_comes_back_and_the_rest_is_stored(desk: Desk,
     assert desk.store(*page).revisions == ()
 
 
+@pytest.mark.parametrize("name", ["at", "updated"])
+def test_an_instant_before_all_years_is_refused_and_the_rest_is_stored(desk: Desk, name: str) -> None:
+    desk.endpoint("erp")
+    bad = item("b") | {name: "0001-01-01T00:00:00+05:00"}
+    stored = desk.store(item("a"), bad, item("c"))
+    assert [refused.raw for refused in stored.refused] == [bad]
+    assert {row.external_id for row in desk.rows(NotificationRow)} == {"a", "c"}
+    assert len(desk.rows(Delivery)) == 2
+
+
 def test_two_copies_are_two_revisions_also_beside_what_the_database_refuses(desk: Desk) -> None:
     page = [item(f"n{number}") for number in range(20)]
     stored = desk.store(item("a"), item("half a pair \ud800"), *page, item("a", "read"))

@@ -1,22 +1,25 @@
 """Rows that are put in batches come back as they were, whatever their columns hold."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Table
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
+from tests.fakes import AT
 from tests.integration.store.desk import Desk
-from worker.store.batches import put
+from worker.store.batches import change, put
 from worker.store.tables import Message, NotificationRow
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
-ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+ZONES = st.integers(-14 * 3600, 14 * 3600).map(lambda seconds: timezone(timedelta(seconds=seconds)))
 SPAN = [datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (1000, 9000)]
 VALUES: dict[type, st.SearchStrategy[Any]] = {
     str: TEXT,
@@ -67,3 +70,18 @@ def test_a_notification_is_written_as_it_is_given(desk: Desk, row: dict[str, Any
 @given(row=rows(Message, source_id=1, notification_id=None))
 def test_a_message_is_written_as_it_is_given(desk: Desk, row: dict[str, Any]) -> None:
     assert written(desk, Message, row) == row
+
+
+NO_ZONE = datetime(2020, 1, 1)  # noqa: DTZ001  # that is the point
+NO_YEAR = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))
+
+
+@pytest.mark.parametrize(("at", "reason"), [(NO_ZONE, "has no zone"), (NO_YEAR, "in no year of UTC")])
+@pytest.mark.parametrize("write", [partial(put, settled=as_given), change])
+def test_an_instant_that_is_none_in_utc_is_refused(
+    desk: Desk, write: Callable[..., None], at: datetime, reason: str
+) -> None:
+    rest = {"followed": False, "absences": 0}
+    rows = [{"id": UUID(int=1), "delivered_at": AT, **rest}, {"id": UUID(int=2), "delivered_at": at, **rest}]
+    with desk.database.transaction() as session, pytest.raises(ValueError, match=reason):
+        write(session, NotificationRow, rows)
