@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Listed(NamedTuple):
-    """A command: what is typed, `module:function` below worker.cli, and the first line of that function's docstring."""
+    """A command: what is typed, `module:function` below worker.cli, and its docstring's first paragraph."""
 
     words: str
     where: str
@@ -14,15 +14,23 @@ class Listed(NamedTuple):
 
 
 COMMANDS = (
-    Listed("init", "beginning:init", "Write a commented tocsin.toml, and a key for the secrets that are stored."),
+    Listed(
+        "init",
+        "beginning:init",
+        "Write a commented tocsin.toml, and a key for the secrets that are stored. Never overwrites.",
+    ),
     Listed(
         "check",
         "inspection:check",
-        "Read the configuration, ask each source for one page, and look up each endpoint's address.",
+        "Read the configuration, ask each source for one page, and look up each endpoint's address. Exit 1 on failure.",
     ),
     Listed("migrate", "upkeep:migrate", "Bring the database to this version's schema."),
     Listed("run", "processes:run", "Poll and deliver, everything in one process, until SIGTERM or SIGINT."),
-    Listed("worker", "processes:worker", "One worker, for a Redis broker; any number of them."),
+    Listed(
+        "worker",
+        "processes:worker",
+        "One worker, for a Redis broker; any number of them. It polls and delivers until SIGTERM.",
+    ),
     Listed(
         "beat",
         "processes:beat",
@@ -33,9 +41,17 @@ COMMANDS = (
         "metrics:metrics",
         "Answer /metrics and /healthz on the configured address, until SIGTERM: for an installation of many processes.",
     ),
-    Listed("health", "health:health", "Database, broker, last looks for deliveries and for sources: a line each."),
-    Listed("status", "status:status", "Sources and endpoints, and how they fare."),
-    Listed("poll", "sources:poll", "Poll one source now, in this process."),
+    Listed(
+        "health",
+        "health:health",
+        "Database, broker, last looks for deliveries and for sources: a line each. Exit 1 if one is not well.",
+    ),
+    Listed("status", "status:status", "Sources and endpoints, and how they fare. Exit 1 if anything needs a person."),
+    Listed(
+        "poll",
+        "sources:poll",
+        "Poll one source now, in this process. Exit 1 if the provider refuses, or another process polls it.",
+    ),
     Listed(
         "backfill",
         "backfill:backfill",
@@ -71,27 +87,47 @@ COMMANDS = (
         "endpoints:secret",
         "Print what its receiver verifies with, all that is in force, the newest first: secrets, or public keys.",
     ),
-    Listed("endpoints rotate", "endpoints:rotate", "Make a new secret."),
-    Listed("endpoints test", "endpoints:test", "Send one signed tocsin.test message now, and print the answer."),
+    Listed(
+        "endpoints rotate",
+        "endpoints:rotate",
+        "Make a new secret. Messages are signed with both until the overlap has passed; running processes follow.",
+    ),
+    Listed(
+        "endpoints test",
+        "endpoints:test",
+        "Send one signed tocsin.test message now, and print the answer. Exit 1 if it was not taken.",
+    ),
     Listed("endpoints enable", "endpoints:enable", "Send to it again, what is pending at once."),
     Listed(
         "endpoints disable",
         "endpoints:disable",
         "Send nothing to it; what is pending waits, what is new is stored as skipped.",
     ),
-    Listed("notifications list", "notifications:list_notifications", "Notifications, those seen last first."),
+    Listed(
+        "notifications list",
+        "notifications:list_notifications",
+        "Notifications, those seen last first. TIMEs are when they were first seen.",
+    ),
     Listed(
         "notifications show",
         "notifications:show",
         "One notification: its revisions, why each endpoint has each of them or hasn't, deliveries and their attempts.",
     ),
-    Listed("deliveries list", "notifications:list_deliveries", "Deliveries, the newest first."),
+    Listed(
+        "deliveries list",
+        "notifications:list_deliveries",
+        "Deliveries, the newest first. TIMEs are when the message was made.",
+    ),
     Listed(
         "rejected list",
         "rejected:list_rejected",
         "Rejected items, the newest first; with --json as the provider sent them.",
     ),
-    Listed("rejected retry", "rejected:retry", "Run them through again, as after an update of Tocsin."),
+    Listed(
+        "rejected retry",
+        "rejected:retry",
+        "Run them through again, as after an update of Tocsin. Exit 1 if any is still rejected.",
+    ),
 )
 
 GROUPS: Mapping[str, str] = MappingProxyType(

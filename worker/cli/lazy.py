@@ -4,6 +4,7 @@ Help is plain text: to draw its boxes takes longer than all the rest of it.
 """
 
 import gc
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from worker.cli.commands import COMMANDS, GROUPS, Listed
+from worker.cli.words import COULD_NOT_RUN
 
 _WIDEST = 120
 _PLAIN = partial(typer.Typer, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -38,6 +40,13 @@ class _Unloaded(TyperCommand):
 class _Group(TyperGroup):
     """Lists its commands unloaded, and loads the one that is called."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Its words; without any it says what there is, not among errors, for whoever pages or searches it."""
+        if not args:
+            sys.stdout.write(f"{ctx.get_help()}\n")
+            ctx.exit(COULD_NOT_RUN)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command, by its first word, and its own words."""
         name, command, rest = super().resolve_command(ctx, args)
@@ -58,7 +67,7 @@ def _kept() -> Iterator[None]:
 def application(callback: Callable[..., None], about: str) -> TyperGroup:
     """All commands. `callback` has the options that stand before them."""
     groups = {name: _Group(name=name, commands=_commands(f"{name} "), **_told(line)) for name, line in GROUPS.items()}
-    app = _PLAIN(cls=_Group, help=about, no_args_is_help=True, context_settings={"max_content_width": _WIDEST})
+    app = _PLAIN(cls=_Group, help=about, context_settings={"max_content_width": _WIDEST})
     app.callback()(callback)
     whole: TyperGroup = typer.main.get_group(app)
     whole.commands = {**_commands(""), **groups}
@@ -66,7 +75,7 @@ def application(callback: Callable[..., None], about: str) -> TyperGroup:
 
 
 def _told(line: str) -> Mapping[str, Any]:
-    return {"help": line, "short_help": line, "no_args_is_help": True, "rich_markup_mode": None}
+    return {"help": line, "short_help": line, "rich_markup_mode": None}
 
 
 def _commands(group: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The command `tocsin`: its options, and what its errors mean."""
 
-import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -14,7 +13,6 @@ from worker.cli.words import COULD_NOT_RUN, FOUND_FAILURE, Config, config_first,
 from worker.errors import ConfigurationError, TocsinError
 
 _ABOUT = "Notification APIs that can only be polled, as a dependable stream of signed webhooks."
-_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 def main() -> None:
@@ -52,6 +50,3 @@ def _everywhere(
     ] = False,
 ) -> None:
     use(config)
-    level = os.environ.get("TOCSIN_LOG_LEVEL") or "info"
-    if level.lower() not in _LEVELS:
-        raise ConfigurationError([f"TOCSIN_LOG_LEVEL: write {', '.join(_LEVELS)}"])

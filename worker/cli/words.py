@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from worker.errors import ConfigurationError
+
 COULD_NOT_RUN, FOUND_FAILURE = 2, 1
+_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 Config = Annotated[
     Path | None, typer.Option(help="The configuration; else TOCSIN_CONFIG's, else ./tocsin.toml.", metavar="FILE")
@@ -21,10 +24,12 @@ def use(config: Path | None) -> None:
 
 
 def log() -> None:
-    """From now on, what happens is written to standard error."""
+    """From now on, what happens is written to standard error. Raises ConfigurationError for a level that is none."""
     from worker import logs  # noqa: PLC0415  # to ask for help, or for health, logs nothing
 
     level = os.environ.get("TOCSIN_LOG_LEVEL") or "info"
+    if level.lower() not in _LEVELS:
+        raise ConfigurationError([f"TOCSIN_LOG_LEVEL: write {', '.join(_LEVELS)}"])
     logs.configure(sys.stderr, json=not sys.stderr.isatty(), level=level)
 
 

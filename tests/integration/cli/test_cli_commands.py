@@ -1,7 +1,6 @@
 """The table of the commands, and what is loaded for the sake of a line."""
 
 import inspect
-import re
 import subprocess
 import sys
 from importlib import import_module
@@ -34,11 +33,11 @@ def loaded(*words: str) -> str:
 
 
 @pytest.mark.parametrize("listed", COMMANDS, ids=lambda listed: listed.words)
-def test_a_commands_line_is_its_docstrings_first_sentence(listed: Listed) -> None:
+def test_a_commands_line_is_its_docstrings_first_paragraph(listed: Listed) -> None:
     module, _, function = listed.where.partition(":")
     said = inspect.getdoc(getattr(import_module(f"worker.cli.{module}"), function))
     assert said is not None
-    assert listed.line == re.split(r"(?<=\.)\s", said, maxsplit=1)[0]
+    assert listed.line == " ".join(said.partition("\n\n")[0].split())
 
 
 def test_a_groups_line_names_its_commands() -> None:

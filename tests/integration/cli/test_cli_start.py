@@ -255,7 +255,7 @@ def test_help_says_what_a_command_does_without_a_configuration(desk: Desk, words
 )
 def test_a_group_alone_shows_its_commands(desk: Desk, words: tuple[str, ...]) -> None:
     said = desk.tocsin(*words)
-    assert (said.code, "Usage" in said.out + said.err) == (2, True)
+    assert (said.code, "Usage" in said.out, "Commands" in said.out, said.err) == (2, True, True, "")
 
 
 @pytest.mark.parametrize(
@@ -295,3 +295,11 @@ def test_a_level_of_the_log_that_is_none_is_one_line(desk: Desk) -> None:
     desk.environ["TOCSIN_LOG_LEVEL"] = "loud"
     said = desk.tocsin("status")
     assert (said.code, said.err) == (2, "TOCSIN_LOG_LEVEL: write debug, info, warning, error, critical\n")
+
+
+@pytest.mark.parametrize("words", [("health", "--json"), ("check", "--help")], ids=str)
+def test_a_level_of_the_log_that_is_none_is_nothing_to_who_logs_nothing(desk: Desk, words: tuple[str, ...]) -> None:
+    desk.environ["TOCSIN_LOG_LEVEL"] = "loud"
+    desk.write("")
+    said = desk.tocsin(*words)
+    assert (said.out != "", said.err) == (True, "")
