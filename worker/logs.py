@@ -103,6 +103,7 @@ class _Bound(structlog.BoundLoggerBase):
 
 
 _ours: _Lines | None = None
+_TOLD = ("event", "level", "logger", "timestamp")
 _LEVELS = {name.lower(): level for name, level in logging.getLevelNamesMapping().items()}
 
 
@@ -121,7 +122,15 @@ def _stamped(logger: _Logger, name: str, event: Event) -> Event:
 
 
 def _as_line(logger: object, name: str, event: Event) -> str:
-    """As the latest `configure` has it."""
+    """As the latest `configure` has it. What can't be written is no reason to end what is told of: it is left out."""
+    try:
+        return _through_steps(logger, name, event)
+    except Exception:  # noqa: BLE001  # a value's own __str__ may raise anything
+        told = {key: event[key] for key in _TOLD if isinstance(event.get(key), str)}
+        return _through_steps(logger, name, {**told, "left_out": "values that can't be written"})
+
+
+def _through_steps(logger: object, name: str, event: Event) -> str:
     shown: Any = event
     for step in _ours.written if _ours else ():
         shown = step(logger, name, shown)

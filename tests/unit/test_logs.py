@@ -125,6 +125,41 @@ def test_a_line_that_cannot_be_written_stops_nothing_and_is_printed_nowhere(caps
     assert capsys.readouterr() == ("", "")
 
 
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError("hunter2")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("value", [Unspeakable(), 10**5_000, {10**5_000: 1}], ids=["unspeakable", "huge", "key"])
+def test_a_value_that_cannot_be_written_stops_nothing_and_its_line_says_so(value: object, *, as_json: bool) -> None:
+    stream = io.StringIO()
+    logs.configure(stream, json=as_json)
+    structlog.get_logger("poll").warning("poll.done", value=value, other="hunter2")
+    assert ["poll.done" in stream.getvalue(), "warning" in stream.getvalue()] == [True, True]
+    assert "values that can't be written" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_event_that_is_no_text_and_cannot_be_written_stops_nothing(*, as_json: bool) -> None:
+    stream = io.StringIO()
+    logs.configure(stream, json=as_json)
+    structlog.get_logger("poll").error(Unspeakable())
+    assert "values that can't be written" in stream.getvalue()
+
+
+def test_a_value_that_is_nested_without_bounds_stops_nothing() -> None:
+    stream = io.StringIO()
+    logs.configure(stream, json=True)
+    deep: dict[str, Any] = {}
+    for _ in range(5_000):
+        deep = {"in": deep}
+    structlog.get_logger("poll").info("poll.done", value=deep)
+    (found,) = lines(stream)
+    assert (found["event"], found["left_out"]) == ("poll.done", "values that can't be written")
+
+
 @pytest.mark.parametrize(
     "values",
     [
