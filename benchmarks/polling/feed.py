@@ -4,8 +4,8 @@
 
 Prints its port, and answers until its input ends. It stands for nginx with files: one asyncio protocol that looks a
 path up in a dictionary. `/list` is the first page of what is current; `/now/STATE` makes another state current: `new`,
-the rows as they are at first, or `changed`, the same with one in ten closed since. Each page names the next one's
-address.
+the rows as they are at first, `changed`, the same with one in ten closed since, or `warm`, a page of rows that came
+before. Each page names the next one's address.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ AT = datetime(2026, 3, 20, 12, tzinfo=UTC)
 SERVED_BY = "pages from a bare asyncio protocol in a process of its own, in nginx's place"
 
 STATES = ("new", "changed")
+WARM = "warm"
 _SPREAD = timedelta(minutes=9)
 _OPEN, _CHANGED = 8, 10
 _KINDS = ("domain.transferred", "domain.renewed", "contact.changed", "invoice.due")
@@ -53,7 +54,8 @@ def row(number: int, of: int, state: str = "new") -> dict[str, Any]:
 
 def rendered(rows: int, page: int, origin: str) -> dict[bytes, bytes]:
     """Path → the whole answer."""
-    answers = {}
+    before = [row(each, rows) for each in range(-page, 0)]
+    answers = {f"/{WARM}/1".encode(): _answer(orjson.dumps({"items": before, "next": None}))}
     for state in STATES:
         for number, first in enumerate(range(0, rows, page), 1):
             items = [row(each, rows, state) for each in range(first, min(first + page, rows))]
