@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.polling.asking import asked
 from benchmarks.polling.costs import Cost
 from benchmarks.polling.feed import feeding
-from benchmarks.polling.house import DurablePostgres, place
+from benchmarks.polling.house import DurablePostgres, place, prepared
 from benchmarks.polling.rounds import PAGE, Asked, run
 from benchmarks.row import Row, tell
 
@@ -46,9 +46,10 @@ def measure(how: Asked = Asked(phases=PHASES)) -> list[Row]:  # noqa: B008  # it
     python = environment()
     ours: dict[str, list[Cost]] = {phase: [] for phase in PHASES}
     theirs: dict[str, list[Cost]] = {phase: [] for phase in PHASES}
-    with feeding(how.rows, PAGE) as address, DurablePostgres() as server:
+    with feeding(how.rows, PAGE) as address, DurablePostgres() as server, TemporaryDirectory() as name:
+        template = prepared(server, address, Path(name))
         for _ in range(how.rounds):
-            with place(server, address) as (folder, url):
+            with place(server, address, template) as (folder, url):
                 for phase, one in zip(PHASES, run("tocsin", (folder, url), address, server, PHASES), strict=True):
                     ours[phase].append(one)
             for phase, one in zip(PHASES, _dlt(python, server, address), strict=True):

@@ -1,5 +1,6 @@
 """The house of the benchmarks: one source, two endpoints that want all of it, and databases that are ready for it."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from benchmarks.polling.feed import AT
 from tests.servers import Postgres
 from worker import wiring
 from worker.sandbox.configuration import written
+from worker.settings import Settings
 from worker.store import schema
 from worker.wiring import House
 
@@ -48,8 +50,17 @@ class DurablePostgres(Postgres):
         return self._process.pid if self._process else 0
 
 
-def move_in(folder: Path, url: str, address: str) -> None:
-    """The schema, the source and the endpoints; the configuration in the folder."""
+def prepared(server: DurablePostgres | None, address: str, folder: Path) -> str:
+    """A database with the schema, the source and the endpoints, to be copied: its name, or its file in the folder."""
+    url = server.create() if server else f"sqlite:///{folder}/template.db"
+    with closing(House(_read(folder, url, address), lambda: AT)) as home:
+        schema.migrate(home.database)
+        home.move_in()
+    return url.rpartition("/")[2] if server else f"{folder}/template.db"
+
+
+def _read(folder: Path, url: str, address: str) -> Settings:
+    """The configuration, which is in the folder from now on."""
     source = {"provider": "feed", "base_url": address, "start_at": "beginning", "page_size": 500}
     endpoints = {
         name: {"url": f"https://{name}.example.com/", "secret": "whsec_" + "c2VjcmV0" * 4} for name in ("erp", "crm")
@@ -61,19 +72,17 @@ def move_in(folder: Path, url: str, address: str) -> None:
     }
     file = folder / "tocsin.toml"
     file.write_text(written({"database": url, "key": {"env": "SEAL"}}, tables), encoding="utf-8")
-    with closing(House(wiring.read_settings(file, ENVIRON), lambda: AT)) as home:
-        schema.migrate(home.database)
-        home.move_in()
+    return wiring.read_settings(file, ENVIRON)
 
 
 @contextmanager
-def place(server: DurablePostgres | None, address: str) -> Iterator[tuple[Path, str]]:
-    """A folder and the URL of a new database, ready for the first page; gone afterwards. None: SQLite in the folder."""
+def place(server: DurablePostgres | None, address: str, template: str) -> Iterator[tuple[Path, str]]:
+    """A folder and the URL of a database as `prepared`, for the first page; gone afterwards. None: SQLite."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        url = server.create() if server else f"sqlite:///{folder}/tocsin.db"
+        url = server.create(template) if server else f"sqlite:///{shutil.copy(template, folder / 'tocsin.db')}"
         try:
-            move_in(folder, url, address)
+            _read(folder, url, address)
             yield folder, url
         finally:
             if server:

@@ -9,12 +9,13 @@ from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import text
 
 from benchmarks.polling.costs import Cost
 from benchmarks.polling.feed import feeding
-from benchmarks.polling.house import DurablePostgres, place
+from benchmarks.polling.house import DurablePostgres, place, prepared
 from benchmarks.row import Row
 from worker.store.session import Database
 
@@ -107,12 +108,18 @@ def _aside(who: str, costs: Sequence[Cost], read: int) -> str:
 
 
 def _on(server: DurablePostgres | None, address: str, asked: Asked) -> Mapping[str, Sequence[Cost]]:
+    with TemporaryDirectory() as folder:
+        template = prepared(server, address, Path(folder))
+        return _in_turn(server, address, template, asked)
+
+
+def _in_turn(server: DurablePostgres | None, address: str, template: str, asked: Asked) -> Mapping[str, Sequence[Cost]]:
     costs: dict[str, list[Cost]] = {}
     for number in range(asked.rounds):
         order = SIDES if number % 2 else SIDES[::-1]
         stored = {}
         for side in order:
-            with place(server, address) as at:
+            with place(server, address, template) as at:
                 for phase, one in zip(asked.phases, run(side, at, address, server, asked.phases), strict=True):
                     costs.setdefault(f"{side} {_named(phase)}", []).append(one)
                 stored[side] = _stored(at[1]) if number == 0 else 0
