@@ -100,6 +100,7 @@ def _nudging() -> Iterator[Callable[[], None]]:
 
 
 def _send_sweep() -> None:
+    """One sweep that waits to be begun is enough: it begins after our commit."""
     with app.producer_or_acquire() as producer:
-        if has_room(producer, DELIVER):
+        if has_room(producer, DELIVER, 1):
             sweep.apply_async(expires=_TICK_EXPIRES_S, producer=producer)

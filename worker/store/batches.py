@@ -3,7 +3,7 @@
 A statement for each row costs ten times as much there, and so does an ORM's way with values here.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from operator import itemgetter
@@ -67,8 +67,12 @@ def _of_values(model: type[SQLModel], names: tuple[str, ...], settled: Settled) 
     """The statement, the names of its parameters in their order, and those that are written in another way."""
     table = _table(model)
     made = settled(sqlite.insert(table)).compile(dialect=sqlite.dialect(), column_keys=list(names))
-    kinds = [_kind(table.c[name]) for name in made.positiontup]
-    return str(made), made.positiontup, [(at, _BARE[kind]) for at, kind in enumerate(kinds) if kind in _BARE]
+    return str(made), made.positiontup, _bare_ones(table, made.positiontup)
+
+
+def _bare_ones(table: Any, names: Sequence[str]) -> _Bare:
+    kinds = [_kind(table.c[name]) for name in names]
+    return [(at, _BARE[kind]) for at, kind in enumerate(kinds) if kind in _BARE]
 
 
 def _table(model: type[SQLModel]) -> Any:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Executable, Row, Table, bindparam, literal, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Row, Table, bindparam, literal, update
 from sqlmodel import Session, col, select
 
 from worker.delivery import Due, Trigger
@@ -28,8 +28,8 @@ _DELIVERY: Table = Delivery.__table__  # type: ignore[attr-defined]
 _TAKEN = (
     "id", "message_id", "endpoint_id", "notification_id", "attempts", "round", "trigger", "next_attempt_at",
 )  # fmt: skip
-_AS_IT_WAITED = itemgetter(_TAKEN.index("next_attempt_at"), _TAKEN.index("id"))
 
+_AS_IT_WAITED = itemgetter(_TAKEN.index("next_attempt_at"), _TAKEN.index("id"))
 ANYTHING_DUE = select(literal(1)).where(col(EndpointRow.due_at) <= bindparam("now")).limit(1)
 
 
@@ -84,7 +84,7 @@ def _take(session: Session, ids: Sequence[int | None], lease: _Lease, now: datet
     That they are pending isn't asked again: PostgreSQL would look for them in an index of all that is.
     """
     taken = ready.execute(session, _taken, ids=list(ids), now=now, token=lease.token, until=lease.until).all()
-    return sorted(taken, key=lambda row: (row.next_attempt_at, row.id))
+    return sorted(taken, key=_AS_IT_WAITED)
 
 
 @cache
@@ -119,7 +119,7 @@ def _set_due(
 
 def _dues(session: Session, taken: Sequence[Row[Any]], wanted: Mapping[int, Room], lease: _Lease) -> list[Due]:
     """With their messages: a message that several endpoints are owed is read once."""
-    ids = {one.message_id for one in taken}
+    ids = list({one.message_id for one in taken})
     if not ids:
         return []
     messages = {row[0]: row for row in ready.execute(session, _messages, ids=ids)}

@@ -89,6 +89,7 @@ def judge(session: Session, endpoint: Row[Any], its: Sequence[Attempted], watch:
     if endpoint[len(_FIRST) :] == _WELLS and all(one.verdict.status is DeliveryStatus.DELIVERED for one in its):
         is_awake = endpoint.due_at is not None and endpoint.due_at <= now
         return Judged(list(its), _WELL if not is_awake and _more_waits(session, endpoint.id, now) else None)
+    condition = of(endpoint)
     counted, turned = list[Attempted](), list[Turned]()
     failed_since = None
     for one in sorted(its, key=lambda each: each.outcome.answered_at):

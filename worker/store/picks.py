@@ -81,7 +81,7 @@ def _due(
     OFFSET keeps PostgreSQL from joining all that is pending with itself: it looks at each row in turn, until the limit.
     That a revision is no less than 1 has SQLite look for it in `delivery_order`, and not in all that is pending.
     """
-    earlier, now = aliased(Delivery), bindparam("now", type_=_INSTANT)
+    earlier = aliased(Delivery)
     blocked = (
         select(earlier.id)
         .where(

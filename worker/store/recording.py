@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable
 from sqlmodel import Session, col, select
 
 from worker.delivery import Attempted, DeliveryStatus, Trigger

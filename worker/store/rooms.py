@@ -5,7 +5,7 @@ that another worker has locked is passed over. On SQLite one BEGIN IMMEDIATE doe
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
 from sys import maxsize
@@ -52,7 +52,7 @@ class Door:
     opening_since: datetime | None = None
 
 
-_READ: Sequence[Column[Any]] = [_ENDPOINT.c[each.name] for each in fields(Door)]
+_READ = [_ENDPOINT.c[each.name] for each in fields(Door)]
 _WRITTEN = ("id", "due_at", "paced_until", "probe_at", "opening_since")
 
 

@@ -10,6 +10,7 @@ from time import monotonic
 import pycurl
 
 from worker.delivery import Due, Outcome, Wire
+from worker.webhooks.bell import Bell
 from worker.webhooks.exchange import Clock, Exchange
 from worker.webhooks.sockets import READ, WRITE, Sockets
 from worker.webhooks.target import Target
@@ -33,7 +34,7 @@ class Alarm:
 class Surroundings:
     """What all lanes share: sockets that are watched, timers, the clock, and where errors are brought."""
 
-    sockets: Sockets["Lane"]
+    sockets: Sockets["Lane | Bell"]
     user_agent: str
     clock: Clock
     limit: int

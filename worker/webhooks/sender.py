@@ -46,8 +46,8 @@ class Sender:
         self._targets = targets
         self.limit = limit
         self._idle = idle
-        self._selector = DefaultSelector()
-        self._bell = Bell(self._selector)
+        self._sockets = Sockets[Lane | Bell]()
+        self._bell = Bell(self._sockets)
         self._failures: list[Exception] = []
         self._clock = clock
         self._surroundings = Surroundings(
@@ -162,7 +162,7 @@ class Sender:
         self._outdated.clear()
         self._ended.clear()
         self._open.clear()
-        self._selector.close()
+        self._sockets.close()
         self._bell.close()
 
     def _all_lanes(self) -> Iterator[Lane]:
@@ -186,14 +186,14 @@ class Sender:
     def _turn(self, seconds: float) -> None:
         """Wait for sockets and timers, let libcurl work on them, collect what ended."""
         alarm = self._surroundings.alarm
-        ended: dict[Lane, None] = {}
-        for lane, fd, events in self._sockets.ready(max(0.0, min(seconds, alarm.at - monotonic()))):
-            if lane.act(fd, events):
-                ended[lane] = None
+        ended: dict[Lane | Bell, None] = {}
+        for owner, fd, events in self._sockets.ready(max(0.0, min(seconds, alarm.at - monotonic()))):
+            if owner.act(fd, events):
+                ended[owner] = None
         if monotonic() >= alarm.at:
             ended.update(dict.fromkeys(self._rung()))
-        for lane in ended:
-            self._ended += lane.ended()
+        for owner in ended:
+            self._ended += owner.ended()
 
     def _rung(self) -> Iterator[Lane]:
         """Let libcurl work on what is due by its timers; the lanes of which something ended."""

@@ -3,6 +3,7 @@
 from collections import UserDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -13,6 +14,7 @@ from tests.integration.webhooks.receivers import Gathering, Receiver, Visit, ans
 from tests.integration.webhooks.sending import KEY, PATIENCE, SHORT, all_finished, due, now, sender, target
 from worker.delivery import Wire
 from worker.errors import ConfigurationError
+from worker.webhooks.bell import Bell
 from worker.webhooks.lane import Lane, Surroundings
 from worker.webhooks.sender import Sender
 from worker.webhooks.sockets import Sockets
@@ -257,7 +259,7 @@ def test_an_error_in_the_guard_is_raised_and_nothing_sent(receive: Receive) -> N
 
 
 def test_an_error_in_watching_sockets_is_not_lost(receive: Receive) -> None:
-    class Broken(Sockets[Lane]):
+    class Broken(Sockets[Lane | Bell]):
         def watch(self, *_: object) -> None:
             raise RuntimeError("the selector broke")
 

@@ -13,6 +13,7 @@ import pytest
 from tests.integration.webhooks.receivers import Receiver, answering, http2
 from tests.integration.webhooks.sending import PATIENCE, SHORT, all_finished, due, now, outcome_of, sender, target
 from worker.delivery import Outcome, Wire
+from worker.webhooks.bell import Bell
 from worker.webhooks.exchange import Exchange
 from worker.webhooks.lane import Lane, Surroundings
 from worker.webhooks.sockets import Sockets
@@ -75,7 +76,7 @@ class Rebound(Lane):
     """A lane whose resolver answers differently each time: what libcurl believes of the name is set per request."""
 
     def __init__(self, url: str, port: int, answers: Sequence[str], **more: Any) -> None:
-        self._sockets = Sockets[Lane]()
+        self._sockets = Sockets[Lane | Bell]()
         self._answers = [f"+{NAME}:{port}:{answer}" for answer in answers]
         surroundings = Surroundings(sockets=self._sockets, user_agent="T", clock=now, limit=9, failures=[])
         super().__init__(target(url, **more), surroundings)
