@@ -40,8 +40,8 @@ def measure(seconds: float = 60) -> list[Row]:
     share, resident = idled(seconds)
     case = f"{_SOURCES} sources every 5m, {seconds:.0f} s"
     return [
-        Row("idle", case, 100 * share, None, "% of a core", 1, f"< {100 * SHARE:g} %", share < SHARE),
-        Row("idle", case, resident, None, "MB", 1, f"< {MEMORY_MB} MB", resident < MEMORY_MB),
+        Row("idle", f"processor, {case}", 100 * share, None, "% of a core", 1, f"< {100 * SHARE:g} %", share < SHARE),
+        Row("idle", f"memory, {case}", resident, None, "MB", 1, f"< {MEMORY_MB} MB", resident < MEMORY_MB),
     ]
 
 
