@@ -5,7 +5,7 @@ A statement for each row costs ten times as much there, and so does an ORM's way
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -41,13 +41,7 @@ def put(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any
     Bytes are a text in UTF-8, as sealed ones are. Raises what the database does, and ValueError for text that is no
     Unicode, and for an instant without a zone or in no year of UTC.
     """
-    names = tuple(rows[0])
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(_from_json(model, names, settled), {"rows": _json(model, rows)})
-        return
-    statement, in_order, bare = _of_values(model, names, settled)
-    values = itemgetter(*in_order)
-    session.connection().exec_driver_sql(statement, [_written(values(row), bare) for row in rows])
+    _write(session, model, rows, partial(_from_json, settled=settled), partial(_of_values, settled=settled))
 
 
 @cache
@@ -143,13 +137,26 @@ _BARE: Mapping[type, Callable[[Any], str]] = {datetime: _instant, UUID: lambda v
 
 def change(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *cleared: str) -> None:
     """Update each of these rows by its `id`; all have the same columns. Those that are `cleared` become null."""
-    names = tuple(rows[0])
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(_changes_from_json(model, names, cleared), {"rows": _json(model, rows)})
+    _write(
+        session, model, rows, partial(_changes_from_json, cleared=cleared), partial(_changes_of_values, cleared=cleared)
+    )
+
+
+def _write(
+    session: Session,
+    model: type[SQLModel],
+    rows: Sequence[Mapping[str, Any]],
+    from_json: Callable[[type[SQLModel], tuple[str, ...]], Any],
+    of_values: Callable[[type[SQLModel], tuple[str, ...]], tuple[str, Sequence[str], _Bare]],
+) -> None:
+    """By the statement that is made of the model and the names of its columns, of which all rows have the same."""
+    connection, names = session.connection(), tuple(rows[0])
+    if connection.dialect.name == "postgresql":
+        connection.execute(from_json(model, names), {"rows": _json(model, rows)})
         return
-    statement, in_order, bare = _changes_of_values(model, names, cleared)
+    statement, in_order, bare = of_values(model, names)
     values = itemgetter(*in_order)
-    session.connection().exec_driver_sql(statement, [_written(values(row), bare) for row in rows])
+    connection.exec_driver_sql(statement, [_written(values(row), bare) for row in rows])
 
 
 def listed(values: Sequence[Any]) -> str:
