@@ -27,6 +27,7 @@ from cryptography.fernet import Fernet
 from benchmarks import by_hand, owed
 from benchmarks.row import Row, tell
 from benchmarks.stage import Durable, Receiver, on_one_core, receiver
+from tests.words import positive
 from worker import logs, wiring
 from worker.sandbox.configuration import written
 from worker.staying import spare_what_stays
@@ -152,8 +153,8 @@ def _words(cost: Cost) -> str:
 def main() -> None:
     """Measure, print."""
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=positive, default=100_000)
+    parser.add_argument("--rounds", type=positive, default=3)
     parser.add_argument("--on", choices=DATABASES)
     said = parser.parse_args()
     tell(measure(said.rows, said.rounds, (said.on,) if said.on else DATABASES))

@@ -8,11 +8,13 @@ Ten sources on `every = "5m"`, of providers that have nothing new.
 import os
 import subprocess
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
 
 from benchmarks.row import Row, tell
+from tests.words import positive
 from worker.sandbox.configuration import written
 from worker.sandbox.sandbox import Sandbox
 
@@ -79,7 +81,9 @@ def _settled(pid: int) -> None:
 
 def main() -> None:
     """Measure, print."""
-    tell(measure(float(sys.argv[1]) if len(sys.argv) > 1 else 60))
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("seconds", type=positive, nargs="?", default=60)
+    tell(measure(parser.parse_args().seconds))
 
 
 if __name__ == "__main__":

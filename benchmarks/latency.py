@@ -32,6 +32,7 @@ from benchmarks.committing import Dated, committed
 from benchmarks.row import Row, tell
 from benchmarks.steady import Steady
 from tests.servers import LOOPBACK, Redis, free_port, wait_until
+from tests.words import positive
 from worker.sandbox.configuration import written
 from worker.store import schema
 from worker.store.session import Database
@@ -231,7 +232,7 @@ def percentiles(waits_ms: Sequence[float]) -> tuple[float, float]:
 def main() -> None:
     """Measure, print."""
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seconds", type=positive, default=20)
     parser.add_argument("--how", action="append", choices=HOW)
     parser.add_argument("--rate", action="append", type=int, choices=[load.a_second for load in LOADS])
     asked = parser.parse_args()

@@ -8,6 +8,7 @@ a table to put here: medians of three measurements.
 """
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
@@ -79,7 +80,9 @@ def figures(measured: Mapping[str, Callable[[], list[Row]]] = MEASURED) -> list[
 
 def main() -> None:
     """Measure; the exit status."""
-    if "--figures" in sys.argv[1:]:
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--figures", action="store_true", help="print a table to put into this file")
+    if parser.parse_args().figures:
         print("\n".join(figures()))
         return
     worse = [

@@ -16,6 +16,7 @@ from benchmarks import owed
 from benchmarks.deliver import DATABASES, house
 from benchmarks.row import Row, tell
 from benchmarks.stage import Durable, receiver
+from tests.words import positive
 from worker import logs
 
 ENDPOINTS, OPEN, ANSWERED_AFTER_MS = 500, 500, 100
@@ -55,7 +56,7 @@ def _measured(database: str, rows: int) -> Row:
 def main() -> None:
     """Measure, print."""
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--rows", type=positive, default=50_000)
     parser.add_argument("--on", choices=DATABASES)
     said = parser.parse_args()
     tell(measure(said.rows, (said.on,) if said.on else DATABASES))

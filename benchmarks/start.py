@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.row import Row, tell
 from benchmarks.steady import Steady
 from tests.servers import wait_until
+from tests.words import positive
 from worker.sandbox.configuration import written
 
 HELP_AT_MOST, FIRST_POLL_WITHIN_S = 5.0, 1.5
@@ -74,7 +75,7 @@ def measure(rounds: int = 9) -> list[Row]:
 def main() -> None:
     """Measure, print."""
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=positive, default=9)
     tell(measure(parser.parse_args().rounds))
 
 

@@ -4,13 +4,14 @@ python -m tests.storm [--seeds 10] [--seed 7] [--seconds 60]
 """
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from pathlib import Path
 from secrets import randbelow
 from tempfile import TemporaryDirectory
 
 from tests.storm.plan import Weather
 from tests.storm.storm import storm
+from tests.words import positive
 
 _REAL_LEASES_EVERY = 5
 _LONG_S = 100.0
@@ -19,9 +20,9 @@ _LONG_S = 100.0
 def main() -> int:
     """The exit status."""
     words = ArgumentParser(prog="make storm")
-    words.add_argument("--seeds", type=_positive, default=10, help="how many storms, each with a random seed")
+    words.add_argument("--seeds", type=positive, default=10, help="how many storms, each with a random seed")
     words.add_argument("--seed", type=int, help="this storm again, and no other")
-    words.add_argument("--seconds", type=_positive, default=60.0, help="how long each lasts")
+    words.add_argument("--seconds", type=positive, default=60.0, help="how long each lasts")
     asked = words.parse_args()
     seeds = [asked.seed] if asked.seed is not None else [randbelow(1_000_000) for _ in range(asked.seeds)]
     broken = 0
@@ -35,13 +36,6 @@ def main() -> int:
         broken += bool(came.found)
     sys.stdout.write(f"{len(seeds)} storms, {broken} with promises broken\n")
     return 1 if broken else 0
-
-
-def _positive(word: str) -> int:
-    """A storm that does not strike proves nothing."""
-    if int(word) < 1:
-        raise ArgumentTypeError("must be 1 or more")
-    return int(word)
 
 
 def weather(seed: int, seconds: float) -> Weather:
