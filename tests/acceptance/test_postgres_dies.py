@@ -73,8 +73,10 @@ def goes_on(tocsin: Tocsin, process: Running) -> None:
     process.until(arrived, "it goes on", _WITHIN_S)
 
 
-def restarts(server: Postgres, end: Callable[[], None]) -> None:
+def restarts(server: Postgres, end: Callable[[], None], noticed_by: Running) -> None:
+    """It is away at least until somebody has met it: a quiet process may ask nothing for longer than `_DOWN_S`."""
     end()
+    noticed_by.says("database.trouble")
     Event().wait(_DOWN_S)
     server.start()
 
@@ -96,7 +98,7 @@ def test_whatever_way_postgresql_restarts_all_processes_go_on_and_nothing_is_los
     with publishing(spread.sandbox, Mix(), _PER_SECOND):
         goes_on(spread, first)
         for end in (mortal.stop, mortal.abort):
-            restarts(mortal, end)
+            restarts(mortal, end, noticed_by=first)
             goes_on(spread, first)
     first.until(lambda: not sandbox.broken_promises(), "everything has arrived", _WITHIN_S)
 
