@@ -9,8 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from random import Random
 
-from worker import __version__, announce, deliver, poll, terms
-from worker.announce import Endpoints
+from worker import __version__, announce, computing, deliver, poll, terms
 from worker.deliver import Outbox, Rules
 from worker.intake import Subscription, Surroundings
 from worker.interest import Interest
@@ -53,7 +52,7 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
 
 @dataclass
 class House:
-    """Everything put together, once per process. `stopping` is set when the process is to end.
+    """Everything put together, once per process. `stopping` is set when it is to end; `turns` are its polls'.
 
     `sweep_for`: after so long a sweep sees to its end; a task of a worker's child process must end within its limit,
     which leaves two times the longest timeout for what is open then.
@@ -66,11 +65,11 @@ class House:
     stopping: threading.Event = field(default_factory=threading.Event)
     sweep_for: timedelta = _SWEEP_BEGINS_FOR
     meter: Meter = UNMETERED
+    turns: computing.OneAtATime = field(default_factory=computing.OneAtATime)
 
     def __post_init__(self) -> None:
         self.database = Database(self.settings.database)
-        self._one_sweep, self._clients = deliver.OneSweep(), Kept()
-        self._names = terms.names(self.settings)
+        self._one_sweep, self._clients, self._names = deliver.OneSweep(), Kept(), terms.names(self.settings)
         self._polls = {name: threading.Lock() for name in self.settings.sources}
         self._world = Surroundings(self.database, self.clock, self.random, self.stopping.is_set, meter=self.meter)
         self._swept, self._ticked = Pulse(self.database, SWEEP), Pulse(self.database, TICK)
@@ -120,7 +119,7 @@ class House:
     def means(self) -> Means:
         """What asking providers takes: tokens and budgets are shared by all workers."""
         tokens = SharedTokens(self.database, self.vault, self.clock)
-        return Means(clock=self.clock, tokens=tokens, budgets=self.budgets)
+        return Means(clock=self.clock, tokens=tokens, budgets=self.budgets, aside=self.turns.aside)
 
     @cached_property
     def budgets(self) -> Budgets:
@@ -197,7 +196,7 @@ class House:
 
     def _poll(self, name: str, *, only_due: bool, owed: Callable[[], None]) -> PollSummary | None:
         world = replace(self._world, database=self.database, clock=self.clock, owed=owed)
-        with self._clients.using(name):
+        with self.turns.turn(), self._clients.using(name):
             return poll.poll(self.subscription(name), world, only_due=only_due)
 
     def put_back(self) -> None:
@@ -217,7 +216,8 @@ class House:
         """The store's side of delivery."""
         configured = self.settings.endpoints
         urls = {name: shown_url(str(endpoint.url)) for name, endpoint in configured.items()}
-        about = Endpoints(self.interests, urls, {name: each.disable_after for name, each in configured.items()})
+        patience = {name: endpoint.disable_after for name, endpoint in configured.items()}
+        about = announce.Endpoints(self.interests, urls, patience)
         allowances = {name: terms.allowance(endpoint) for name, endpoint in configured.items()}
         return Outbox(database=self.database, allowances=allowances, endpoints=about, pulse=self._swept.beat)
 

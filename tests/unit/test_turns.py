@@ -1,25 +1,16 @@
 """Turns at a lock: one at a time, who is first waits for two others at most, and nobody waits for ever."""
 
-import sys
 from threading import Thread
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.servers import wait_until
+from tests.threads import stands_in
 from worker.store.session import is_passing, reason
 from worker.store.turns import Turns
 
 LONG_S, SHORT_S = 60.0, 0.05
-
-
-def stands_in(thread: Thread) -> list[str]:
-    """The functions that it is in, the innermost first."""
-    frame, names = sys._current_frames().get(thread.ident or 0), []  # noqa: SLF001  # there is no other way to see it wait
-    while frame:
-        names.append(frame.f_code.co_name)
-        frame = frame.f_back
-    return names
 
 
 def waits(thread: Thread) -> bool:

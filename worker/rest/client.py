@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from worker.errors import ContractBroken, ProviderError, RateLimited
 from worker.provider import Validators
-from worker.rest.answers import NOT_MODIFIED, Answer, BackAt, says_nothing, unchanged, understood
+from worker.rest.answers import NOT_MODIFIED, Answer, BackAt, Raw, says_nothing, unchanged, understood
 from worker.rest.auth import Auth
 from worker.rest.budget import Budget, Budgets
 from worker.rest.tokens import MemoryTokens, TokenCache
@@ -34,7 +35,8 @@ class Means:
     """What asking takes from the world: a clock, a way to wait (in seconds), bounds, a place for tokens, budgets.
 
     `budgets` None: nothing is counted. `live` False: requests leave a third of a budget to those that are. `wait_out`
-    waits as a limit asks, and the request is made again; it may raise the limit, as is done without.
+    waits as a limit asks, and the request is made again; it may raise the limit, as is done without. `aside` is entered
+    while an answer is waited for.
     """
 
     clock: Callable[[], datetime] = utc_now
@@ -44,6 +46,7 @@ class Means:
     budgets: Budgets | None = None
     live: bool = True
     wait_out: Callable[[RateLimited], None] | None = None
+    aside: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +115,7 @@ class Client:
         self._budget: Budget | None = means.budgets.of(api.account, api.budget) if means.budgets else None
         self._live = means.live
         self._wait_out = means.wait_out
+        self._aside = means.aside
 
     def background(self) -> "Client":
         """This client for what can wait: its requests leave a third of the budget to live ones.
@@ -168,15 +172,20 @@ class Client:
             permit=self._permit,
         )
         try:
-            raw = self._wire.send(request)
-            if raw.status == _UNAUTHORISED and api.auth.renew():
-                raw = self._wire.send(request)
+            with self._aside():
+                raw = self._sent(request)
             if validators and raw.status == NOT_MODIFIED:
                 return unchanged(raw, validators, self._clock())
             return understood(raw, self._clock(), api.back_at)
         except ProviderError as error:
             self._conceal(error)
             raise
+
+    def _sent(self, request: Request) -> Raw:
+        raw = self._wire.send(request)
+        if raw.status == _UNAUTHORISED and self._api.auth.renew():
+            return self._wire.send(request)
+        return raw
 
     def _permit(self) -> None:
         if self._budget:

@@ -1,0 +1,131 @@
+"""Polls compute one at a time: but none is kept for long by one that is stuck, nor by one that waits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+import pytest
+
+from tests.servers import wait_until
+from worker.computing import OneAtATime
+
+LONG_S, SHORT_S = 60.0, 0.01
+
+
+@contextmanager
+def beside(work: Callable[[], None]) -> Iterator[Thread]:
+    """Another thread; it has ended at the end."""
+    thread = Thread(target=work)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join()
+
+
+def takes(one: OneAtATime, had: list[str], name: str = "other") -> Callable[[], None]:
+    def take() -> None:
+        with one.turn():
+            had.append(name)
+
+    return take
+
+
+def test_however_many_want_to_one_computes_at_a_time() -> None:
+    one, inside, most = OneAtATime(LONG_S), list[int](), list[int]()
+
+    def compute() -> None:
+        for _ in range(50):
+            with one.turn():
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [Thread(target=compute) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(most), set(most)) == (400, {1})
+
+
+def test_while_one_waits_aside_another_computes_and_it_goes_on_after_that() -> None:
+    one, had, asides = OneAtATime(LONG_S), list[str](), Event()
+
+    def wait_aside() -> None:
+        with one.turn():
+            with one.aside():
+                asides.set()
+                wait_until(lambda: had == ["other"])
+            had.append("first")
+
+    with beside(wait_aside):
+        asides.wait()
+        takes(one, had)()
+    assert had == ["other", "first"]
+
+
+def test_who_comes_back_from_aside_waits_for_its_turn() -> None:
+    one, had, back = OneAtATime(LONG_S), list[str](), Event()
+
+    def come_back() -> None:
+        with one.turn():
+            with one.aside():
+                back.wait()
+            had.append("first")
+
+    with beside(come_back), one.turn():
+        back.set()
+        had.append("other")
+    assert had == ["other", "first"]
+
+
+def test_nobody_waits_for_long_for_one_that_is_stuck() -> None:
+    one, had, stuck, free = OneAtATime(SHORT_S), list[str](), Event(), Event()
+
+    def hold() -> None:
+        with one.turn():
+            stuck.set()
+            free.wait()
+
+    with beside(hold):
+        stuck.wait()
+        takes(one, had, "second")()
+        takes(one, had, "third")()
+        free.set()
+    assert had == ["second", "third"]
+
+
+def test_who_went_on_beside_one_that_is_stuck_ends_no_turn_but_its_own() -> None:
+    one, had, stuck, free = OneAtATime(SHORT_S), list[str](), Event(), Event()
+
+    def hold() -> None:
+        with one.turn():
+            stuck.set()
+            free.wait()
+        had.append("stuck")  # a turn that another had ended would raise
+
+    with beside(hold):
+        stuck.wait()
+        with one.turn(), one.aside():
+            pass
+        free.set()
+    assert had == ["stuck"]
+
+
+def test_an_error_ends_the_turn_and_aside_too() -> None:
+    one, had = OneAtATime(LONG_S), list[str]()
+    with pytest.raises(ZeroDivisionError), one.turn(), one.aside():
+        raise ZeroDivisionError
+    with beside(takes(one, had)):
+        pass
+    assert had == ["other"]
+
+
+def test_aside_without_a_turn_is_nothing() -> None:
+    one, had = OneAtATime(LONG_S), list[str]()
+    with one.aside(), one.turn():
+        had.append("first")
+    with one.aside():
+        had.append("then")
+    assert had == ["first", "then"]
