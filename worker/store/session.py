@@ -16,6 +16,8 @@ BUSY_TIMEOUT: Final = timedelta(seconds=30)
 """How long a transaction waits for SQLite's write lock: for its turn among our threads, then for other processes."""
 
 _HARDLY_LATE_S = 0.25
+_ALONE: Final = {"isolation_level": "AUTOCOMMIT"}
+"""A statement is a transaction by itself: PostgreSQL needn't be told of its beginning and its end."""
 
 PASSING = (exc.OperationalError, exc.InternalError, exc.TimeoutError)
 """What is raised of a database that is gone, locked, full or read-only, and of a deadlock: it may go well later.
@@ -48,6 +50,7 @@ class Database:
         self._busy_s = busy_timeout.total_seconds()
         self.engine = _sqlite(url, self._busy_s) if url.startswith("sqlite") else pool(url)
         self._reader = self.engine.execution_options(tocsin_begin="BEGIN")
+        self._looker = self._reader if url.startswith("sqlite") else self.engine.execution_options(**_ALONE)
         self._turns = Turns(self._busy_s) if url.startswith("sqlite") else None
 
     @contextmanager
@@ -75,12 +78,12 @@ class Database:
 
     def finds(self, statement: Select[Any], **values: object) -> bool:
         """Whether it finds anything. Without a session, which costs as much as all the rest of so small a look."""
-        with self._reader.begin() as connection:
+        with self._looker.begin() as connection:
             return connection.execute(statement, values).first() is not None
 
     def finds_any_of(self, names: Container[str], statement: Select[Any], **values: object) -> bool:
         """Whether it finds one of these names. They are looked up here: how many they are costs nothing."""
-        with self._reader.begin() as connection, connection.execute(statement, values) as found:
+        with self._looker.begin() as connection, connection.execute(statement, values) as found:
             return any(name in names for name in found.scalars())
 
     def close(self) -> None:
