@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, event, text
 from sqlmodel import Session
 
@@ -35,10 +36,11 @@ def explained(database: Database) -> Iterator[list[Plan]]:
     def explain(connection: Connection, _cursor: object, statement: str, values: Any, *_: object) -> None:
         if statement.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "INSERT", "WITH"}:
             raw = connection.connection.cursor()
-            raw.execute("SAVEPOINT explaining")
+            alone = raw.connection.info.transaction_status == TransactionStatus.IDLE
+            raw.execute("BEGIN" if alone else "SAVEPOINT explaining")
             raw.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement, values)
             (found,) = raw.fetchone() or ([],)
-            raw.execute("ROLLBACK TO explaining")
+            raw.execute("ROLLBACK" if alone else "ROLLBACK TO explaining")
             raw.close()
             plans.append((found if isinstance(found, list) else json.loads(found))[0]["Plan"])
 
