@@ -36,12 +36,18 @@ def named(session: Session, names: Collection[str]) -> Mapping[str, Receiver]:
 def wake(session: Session, endpoint_ids: Collection[int], now: datetime) -> None:
     """These endpoints have something due; the next claim looks at them.
 
-    It locks them, in the order that all keep: notifications, endpoints by id, deliveries.
+    It locks them, in the order that all keep: notifications, endpoints by id, deliveries. By a statement of its own:
+    one that waited for a lock, and goes on to change what it saw before, wants older versions of the rows too, which
+    others may hold while they wait for us.
     """
-    if endpoint_ids:
-        connection = session.connection()
-        on_sqlite = connection.dialect.name == "sqlite"
-        connection.execute(_wake(on_sqlite), {"those": _those(sorted(endpoint_ids), on_sqlite), "due": now})
+    if not endpoint_ids:
+        return
+    connection = session.connection()
+    on_sqlite = connection.dialect.name == "sqlite"
+    those = _those(endpoint_ids, on_sqlite)
+    if not on_sqlite:
+        connection.execute(_LOCKED, {"those": those})
+    connection.execute(_wake(on_sqlite), {"those": those, "due": now})
 
 
 @cache
@@ -52,12 +58,7 @@ def _named(on_sqlite: bool) -> Select[Any]:  # noqa: FBT001  # as which dialect 
 
 @cache
 def _wake(on_sqlite: bool) -> Any:  # noqa: FBT001  # as above
-    ours = _among(_ENDPOINT.c.id, on_sqlite)
-    changed = update(_ENDPOINT).values(due_at=bindparam("due"))
-    if on_sqlite:
-        return changed.where(ours)
-    in_order = select(_ENDPOINT.c.id).where(ours).order_by(_ENDPOINT.c.id).with_for_update(key_share=True).cte("locked")
-    return changed.where(_ENDPOINT.c.id == in_order.c.id)
+    return update(_ENDPOINT).values(due_at=bindparam("due")).where(_among(_ENDPOINT.c.id, on_sqlite))
 
 
 def _among(which: Column[Any], on_sqlite: bool) -> ColumnElement[bool]:  # noqa: FBT001  # as above
@@ -69,3 +70,11 @@ def _among(which: Column[Any], on_sqlite: bool) -> ColumnElement[bool]:  # noqa:
 
 def _those(values: Collection[Any], on_sqlite: bool) -> Any:  # noqa: FBT001  # as above
     return orjson.dumps(list(values)).decode() if on_sqlite else list(values)
+
+
+_LOCKED = (
+    select(_ENDPOINT.c.id)
+    .where(_among(_ENDPOINT.c.id, on_sqlite=False))
+    .order_by(_ENDPOINT.c.id)
+    .with_for_update(key_share=True)
+)

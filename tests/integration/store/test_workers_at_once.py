@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 
 import pytest
+from sqlmodel import Session, col, select
 
 from tests.fakes import item
 from tests.integration.store.desk import Desk
@@ -17,7 +18,7 @@ from worker.deliver import Outbox
 from worker.delivery import Due
 from worker.interest import Interest
 from worker.settings import Rate
-from worker.store import keys, recording, sources
+from worker.store import conditions, keys, receivers, recording, sources
 from worker.store.conditions import Watch
 from worker.store.tables import EndpointRow, Message
 
@@ -185,3 +186,29 @@ def test_workers_whose_endpoints_are_told_of_each_other_never_wait_for_each_othe
     _at_once(*[partial(record, [one for one in due if one.endpoint == name]) for name in names])
     told = [row.type for row in desk.rows(Message) if row.notification_id is None]
     assert told == ["endpoint.failing"] * 3
+
+
+def test_who_owes_locks_and_checks_the_same_endpoints_never_waits_for_ever(desk: Desk) -> None:
+    """A poll wakes them, a record locks them, and each new delivery has its own checked, as its foreign key does."""
+    names = ["erp", "crm", "log"]
+    for name in names:
+        desk.endpoint(name)
+    ids = [desk.endpoint_row(name).id or 0 for name in names]
+    checked = select(EndpointRow.id).where(col(EndpointRow.id).in_(ids)).with_for_update(read=True, key_share=True)
+
+    def again_and_again(work: Callable[[Session], object]) -> None:
+        for _ in range(150):
+            with desk.database.transaction() as session:
+                work(session)
+
+    def wake(session: Session) -> None:
+        receivers.wake(session, ids, desk.now)
+
+    works = [
+        wake,
+        wake,
+        lambda session: conditions.lock(session, names),
+        lambda session: session.execute(checked).all(),
+    ]
+    _at_once(*(partial(again_and_again, work) for work in (*works, *works)))
+    assert {desk.endpoint_row(name).due_at for name in names} == {desk.now}
