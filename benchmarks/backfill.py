@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ import orjson
 import requests
 from sqlalchemy import text
 
+from tests.words import database, positive
 from worker.sandbox.configuration import written
 from worker.store import schema
 from worker.store.session import Database
@@ -265,12 +267,15 @@ def _read_again(one: Asked, finished: list[Finished]) -> bool:
 
 def main() -> None:
     """Measure, print."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("rows", type=positive, nargs="?", default=1_000_000)
+    parser.add_argument("database", type=database, nargs="?")
+    asked = parser.parse_args()
     with TemporaryDirectory() as folder:
-        url = sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{folder}/tocsin.db"  # noqa: PLR2004
-        with closing(Database(url)) as database:
-            schema.migrate(database)
-        measured = measure(rows, url, Path(folder))
+        url = asked.database or f"sqlite:///{folder}/tocsin.db"
+        with closing(Database(url)) as empty:
+            schema.migrate(empty)
+        measured = measure(asked.rows, url, Path(folder))
     print(measured.last_line)
     rate = measured.stored / measured.seconds
     print(
@@ -278,7 +283,7 @@ def main() -> None:
         f"{measured.requests:,} requests, {measured.peak_mb:.0f} MB at most, killed {measured.kills} times, "
         f"{measured.again} requests for what was finished"
     )
-    print(f"floor: asked and decoded alone, {rows / floor(rows):,.0f} rows/s")
+    print(f"floor: asked and decoded alone, {asked.rows / floor(asked.rows):,.0f} rows/s")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ thousand pending and nothing delivered, in the other database, in turn with it. 
 pages instead.
 """
 
-import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from benchmarks.row import Row, tell
+from tests.words import database, positive
 from worker.delivery import Attempted, Due, Outcome, Wire
 from worker.store import claims, endpoints, recording, schema
 from worker.store.rooms import Allowance, Slots
@@ -161,8 +162,12 @@ def _row(place: int, name: str, costs: list[tuple[Cost, Cost]], case: str) -> Ro
 
 def main() -> None:
     """Measure, print."""
-    url, pending, delivered = (*sys.argv[1:], "1000000", "10000000")[:3] if len(sys.argv) > 1 else sys.exit(__doc__)
-    tell(measure(url, int(pending), int(delivered)))
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("database", type=database)
+    parser.add_argument("pending", type=positive, nargs="?", default=1_000_000)
+    parser.add_argument("delivered", type=positive, nargs="?", default=10_000_000)
+    asked = parser.parse_args()
+    tell(measure(asked.database, asked.pending, asked.delivered))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ nothing beside, then while `retention.prune` goes, then while a partition of att
 dropped; and what a row costs to insert in each.
 """
 
-import sys
 import threading
 import time
+from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -22,6 +22,7 @@ from typing import Self
 from sqlalchemy import event, text
 
 from benchmarks.backlog import AT, begin_afresh, claim, fill, prepare, record, tidy_up
+from tests import words
 from worker.store import retention, schema
 from worker.store.session import Database
 
@@ -183,16 +184,20 @@ def inserted(database: Database, tables: Sequence[str]) -> list[float]:
 
 def main() -> None:
     """Measure, print."""
-    url, old, young = (*sys.argv[1:], "200000", "200000")[:3] if len(sys.argv) > 1 else sys.exit(__doc__)
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("database", type=words.database)
+    parser.add_argument("old", type=words.positive, nargs="?", default=200_000)
+    parser.add_argument("young", type=words.positive, nargs="?", default=200_000)
+    asked = parser.parse_args()
     moments = count()
-    with closing(Database(url)) as database:
+    with closing(Database(asked.database)) as database:
         schema.migrate(database)
         prepare(database)
         fill(database, 1, _PENDING, "pending")
-        old_ones(database, int(old), int(young))
+        old_ones(database, asked.old, asked.young)
         beside(database, moments, "claim and record of 500, alone", lambda: time.sleep(15))
         beside(database, moments, "while batches are pruned", lambda: prune(database))
-        partition(database, int(old))
+        partition(database, asked.old)
         plain, parted = inserted(database, ("attempt", "attempt_by_day"))
         print(f"500 attempts inserted: {plain:.1f} ms, in partitions {parted:.1f} ms")
         beside(database, moments, "while a partition is dropped", lambda: drop(database, " CONCURRENTLY"))

@@ -9,8 +9,8 @@ network, requests to a provider and the POST, is not in it; `docs/scale.md` take
 """
 
 import os
-import sys
 import time
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -25,6 +25,7 @@ import psutil  # type: ignore[import-untyped]
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
+from tests.words import database, positive
 from worker import deliver, intake, logs, wiring
 from worker.delivery import Due, Outcome, Wire
 from worker.sandbox.configuration import written
@@ -173,11 +174,14 @@ def tell(name: str, cost: Cost, count: int) -> None:
 
 def main() -> None:
     """Measure, print."""
-    url, wanted, endpoints = (*sys.argv[1:], "50000", "2")[:3] if len(sys.argv) > 1 else sys.exit(__doc__)
-    count = int(wanted)
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("database", type=database)
+    parser.add_argument("count", type=positive, nargs="?", default=50_000)
+    parser.add_argument("endpoints", type=positive, nargs="?", default=2)
+    asked = parser.parse_args()
     with Path(os.devnull).open("w", encoding="utf-8") as nobody:
         logs.configure(nobody, json=True, level="info")
-        measure(url, count, int(endpoints))
+        measure(asked.database, asked.count, asked.endpoints)
 
 
 def measure(url: str, count: int, endpoints: int) -> None:

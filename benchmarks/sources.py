@@ -8,8 +8,8 @@ Alone, it compares a tick among 10, 10,000 and 100,000: all that the task does b
 floor of the spread: polls at the same rate, but at random.
 """
 
-import sys
 import time
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -25,6 +25,7 @@ from sqlalchemy import text, update
 from sqlmodel import col
 
 from benchmarks.row import Row, tell
+from tests.words import database, positive
 from worker import wiring
 from worker.moment import Schedule, next_moment
 from worker.sandbox.configuration import written
@@ -115,16 +116,20 @@ def floor(home: House) -> None:
 
 def main() -> None:
     """Measure, print."""
-    if len(sys.argv) == 1:
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("count", type=positive, nargs="?")
+    parser.add_argument("database", type=database, nargs="?")
+    asked = parser.parse_args()
+    if asked.count is None:
         tell(measure())
         return
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    count = asked.count
     due = max(1, count // 300)
     for sources in (due, count):
         with TemporaryDirectory() as folder:
-            url = sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{folder}/tocsin.db"  # noqa: PLR2004
-            with closing(Database(url)) as database:
-                schema.migrate(database)
+            url = asked.database or f"sqlite:///{folder}/tocsin.db"
+            with closing(Database(url)) as empty:
+                schema.migrate(empty)
             with closing(house(Path(folder), url, sources)) as home:
                 first, again = took_ms(home.move_in), took_ms(home.move_in)
                 put_off(home, due)
