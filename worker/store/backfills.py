@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, or_, update
+from sqlalchemy import ColumnElement, delete, insert, or_, update
 from sqlmodel import Session, col, select
 
 from worker.errors import LeaseLost
@@ -61,10 +61,7 @@ def begin(
     ).first()
     row = found or _new(session, of, past, now)
     if found is None:
-        session.add_all(
-            BackfillWindow(backfill_id=row.id or 0, start_at=span.start_at, end_at=span.end_at)
-            for span in cut(row.since_at, row.until_at)
-        )
+        _add(session, row.id or 0, cut(row.since_at, row.until_at))
     return Begun(row.id or 0, source_id, source, row.since_at, row.until_at, resumed=found is not None)
 
 
@@ -137,9 +134,7 @@ def finish(session: Session, claim: Claim, now: datetime) -> None:
 def part(session: Session, claim: Claim, spans: Sequence[Span]) -> None:
     """These take the window's place. Raises LeaseLost."""
     _under_claim(session, claim, claim_token=None, claimed_until=None, end_at=spans[0].end_at)
-    session.add_all(
-        BackfillWindow(backfill_id=claim.backfill_id, start_at=span.start_at, end_at=span.end_at) for span in spans[1:]
-    )
+    _add(session, claim.backfill_id, spans[1:])
 
 
 def tally(session: Session, backfill_id: int) -> Tally:
@@ -150,15 +145,16 @@ def tally(session: Session, backfill_id: int) -> Tally:
 
 def extent(session: Session, backfill_id: int) -> Extent:
     """How far it is."""
-    rows = session.exec(select(_WINDOW).where(col(_WINDOW.backfill_id) == backfill_id)).all()
-    left = [row for row in rows if row.done_at is None]
+    of = select(_WINDOW.start_at, _WINDOW.end_at, _WINDOW.done_at, _WINDOW.claimed_until)
+    rows = session.exec(of.where(col(_WINDOW.backfill_id) == backfill_id)).all()
+    left = [claimed_until for _, _, done_at, claimed_until in rows if done_at is None]
     measured = Extent(
         windows=len(rows),
         windows_done=len(rows) - len(left),
-        share=share((_span(row), row.done_at is not None) for row in rows),
+        share=share((Span(start_at, end_at), done_at is not None) for start_at, end_at, done_at, _ in rows),
         done=not left,
     )
-    claims = [row.claimed_until for row in left if row.claimed_until]
+    claims = [claimed_until for claimed_until in left if claimed_until]
     return replace(measured, free_at=min(claims)) if claims and len(claims) == len(left) else measured
 
 
@@ -174,6 +170,13 @@ def _new(session: Session, source: Source, past: Past, now: datetime) -> Backfil
     session.add(row)
     session.flush()
     return row
+
+
+def _add(session: Session, backfill_id: int, spans: Sequence[Span]) -> None:
+    """Windows, thousands at once."""
+    rows = [{"backfill_id": backfill_id, **asdict(span)} for span in spans]
+    if rows:
+        session.execute(insert(_WINDOW), rows)
 
 
 def _same_end(until: datetime | None) -> ColumnElement[bool]:
