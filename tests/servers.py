@@ -185,9 +185,9 @@ class Postgres(Server):
                 os.kill(each, signal.SIGCONT)
 
     def create(self, template: str = "template0") -> str:
-        """A new database, a copy of that one; its URL."""
+        """A new database, a copy of that one; its URL. Copying its files costs a quarter of logging each page."""
         name = next(self._names)
-        self._say(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._say(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
     def drop(self, url: str) -> None:
