@@ -7,15 +7,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.servers import Postgres, Redis, valkey_program
 from worker.store import schema
 from worker.store.session import Database
 
-settings.register_profile("nightly", max_examples=1000, print_blob=True)
-if profile := os.environ.get("HYPOTHESIS_PROFILE"):
-    settings.load_profile(profile)
+_UNTRACED = [phase for phase in Phase if phase is not Phase.explain]
+"""To explain a failure, every line of every example is traced, also when all is well: that takes most of the time."""
+settings.register_profile("daily", deadline=None, phases=_UNTRACED, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", settings.get_profile("daily"), max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))  # neither goes by how quick the machine is
 
 
 _SIMULATIONS = (

@@ -19,7 +19,6 @@ from tests.tormentor.following import (
 )
 from worker.provider import Contract
 
-UNTRACED = [phase for phase in Phase if phase is not Phase.explain]
 SHARE = 10
 """One story in so many runs: a story takes a real database some hundred times as long."""
 
@@ -29,7 +28,7 @@ def test_every_change_of_what_is_open_is_seen_within_its_bound(
     migrated_file: Path, tmp_path: Path, contract: Contract
 ) -> None:
     @given(stories())
-    @settings(max_examples=settings().max_examples // SHARE, deadline=None, phases=UNTRACED)
+    @settings(max_examples=settings().max_examples // SHARE)
     def torment(steps: tuple[Step, ...]) -> None:
         with followed(migrated_file, tmp_path, contract) as course:
             Story(course).run(steps)

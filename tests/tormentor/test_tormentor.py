@@ -4,14 +4,11 @@ One hundred runs a contract, and a thousand with HYPOTHESIS_PROFILE=nightly.
 """
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 
 from tests.tormentor.course import Course, Machine
 from tests.tormentor.shape import CONTRACTS, Scenario, scenarios
 from worker.provider import Contract, Order, Paging
-
-UNTRACED = [phase for phase in Phase if phase is not Phase.explain]
-"""To explain a failure, every line of every run is traced: that takes most of the time."""
 
 
 def test_there_are_two_thousand_runs() -> None:
@@ -26,7 +23,6 @@ def test_every_paging_kind_and_every_order_is_tormented() -> None:
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 def test_no_torment_makes_us_lose_a_row_or_tell_one_twice(contract: Contract) -> None:
     @given(scenarios(contract))
-    @settings(deadline=None, phases=UNTRACED, suppress_health_check=[HealthCheck.too_slow])
     def torment(scenario: Scenario) -> None:
         Course(Machine(), scenario).run()
 
