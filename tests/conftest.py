@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.servers import Postgres, Redis, valkey_program
@@ -33,6 +34,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if str(item.path).startswith(without):
             item.add_marker(pytest.mark.no_cover)
+
+
+_DEFAULTS = structlog.get_config()["processors"][:-1]
+_PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_nobody_else() -> None:
+    """Loggers that no test has set up; their tracebacks are plain, for a rich one takes a second to be coloured."""
+    structlog.reset_defaults()
+    structlog.configure(processors=[*_DEFAULTS, _PLAIN])
 
 
 @pytest.fixture(scope="session")
