@@ -2,8 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import closing
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,19 +23,49 @@ settings.register_profile("nightly", settings.get_profile("daily"), max_examples
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))  # neither goes by how quick the machine is
 
 
-_SIMULATIONS = (
-    "tests/tormentor", "tests/integration/following", "tests/integration/backfill", "tests/integration/schedule",
-    "tests/providers/test_known_to_go_wrong.py", "tests/integration/store/test_outage.py", "tests/unit/rest",
+_UNMEASURED = (
+    "tests/acceptance", "tests/storm", "tests/tormentor", "tests/integration/schedule/test_ten_thousand_sources.py",
+    "tests/integration/following/test_following_", "tests/integration/following/test_throttled.py",
+    "tests/integration/following/test_withdrawals.py", "tests/integration/backfill/test_backfill_memory.py",
+    "tests/integration/backfill/test_backfill_windows.py", "tests/providers/test_known_to_go_wrong.py",
+    "tests/integration/store/test_outage.py", "tests/unit/rest/test_answers.py",
 )  # fmt: skip
-"""What lets days go by, or hypothesis try much: the same lines thousands of times, which their neighbours measure."""
+"""What starts processes, lets days go by, or makes hypothesis try much: the same lines thousands of times."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Measuring branches makes a test take 1.7 times as long, so it is left out where it would show nothing new."""
-    without = tuple(str(config.rootpath / path) for path in _SIMULATIONS)
+    without = tuple(str(config.rootpath / path) for path in _UNMEASURED)
     for item in items:
         if str(item.path).startswith(without):
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """What a test left out stands on is left out too."""
+    with _untraced(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """In a worker of xdist two measurements run, of which `no_cover` pauses one, and the other goes on."""
+    with _untraced(item):
+        return (yield)
+
+
+@contextmanager
+def _untraced(item: pytest.Item) -> Iterator[None]:
+    own, of_threads = sys.gettrace(), threading.gettrace()
+    if item.get_closest_marker("no_cover"):
+        sys.settrace(None)
+        threading.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(own)
+        threading.settrace(of_threads)
 
 
 _DEFAULTS = structlog.get_config()["processors"][:-1]
