@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if str(item.path).startswith(without):
             item.add_marker(pytest.mark.no_cover)
+    waiting = [item for item in items if item.path.is_relative_to(config.rootpath / "tests" / "acceptance")]
+    known = set(waiting)
+    working = [item for item in items if item not in known]
+    items[:] = [item for _, item in sorted([*_evenly(waiting), *_evenly(working)], key=itemgetter(0))]
+
+
+def _evenly(items: list[pytest.Item]) -> Iterator[tuple[float, pytest.Item]]:
+    """Each with its place between 0 and 1: processes are waited for, and meanwhile other workers have what to do."""
+    return (((number + 0.5) / len(items), item) for number, item in enumerate(items))
 
 
 @pytest.hookimpl(wrapper=True)
