@@ -82,8 +82,11 @@ def _is_binary(each: Column[Any]) -> bool:
     return isinstance(each.type, LargeBinary)
 
 
-def _json(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Instants in UTC as orjson has them, which is quickest. It would take one without a zone, and round an offset."""
+def as_json(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as PostgreSQL is given them; all have the same members, and those that are no columns are what JSON has.
+
+    Instants in UTC as orjson has them, which is quickest. It would take one without a zone, and round an offset.
+    """
     dates = _dates(model, tuple(rows[0]))
     as_they_are = all((at := row[name]) is None or at.tzinfo is UTC for name in dates for row in rows)
     try:
@@ -95,7 +98,7 @@ def _json(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> str:
 @cache
 def _dates(model: type[SQLModel], names: tuple[str, ...]) -> Sequence[str]:
     table = _table(model)
-    return [name for name in names if _kind(table.c[name]) is datetime]
+    return [name for name in names if name in table.c and _kind(table.c[name]) is datetime]
 
 
 def _text(value: Any) -> str:
@@ -114,7 +117,8 @@ def _written(values: Sequence[Any], bare: _Bare) -> tuple[Any, ...]:
     return tuple(row)
 
 
-def _bare(value: Any) -> Any:
+def bare(value: Any) -> Any:
+    """A value as SQLite has it."""
     written = _BARE.get(type(value))
     return written(value) if written else value
 
@@ -152,7 +156,7 @@ def _write(
     """By the statement that is made of the model and the names of its columns, of which all rows have the same."""
     connection, names = session.connection(), tuple(rows[0])
     if connection.dialect.name == "postgresql":
-        connection.execute(from_json(model, names), {"rows": _json(model, rows)})
+        connection.execute(from_json(model, names), {"rows": as_json(model, rows)})
         return
     statement, in_order, bare = of_values(model, names)
     values = itemgetter(*in_order)
@@ -161,7 +165,7 @@ def _write(
 
 def listed(values: Sequence[Any]) -> str:
     """Values as SQLite's json_each takes them, written as their columns have them."""
-    return orjson.dumps([_bare(value) for value in values]).decode()
+    return orjson.dumps([bare(value) for value in values]).decode()
 
 
 @cache

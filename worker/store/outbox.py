@@ -15,11 +15,10 @@ from worker.envelope import Origin, seal
 from worker.interest import Interest, Topic, unwanted
 from worker.revision import MessageType, Revision, notification_id
 from worker.store import forms, overtaken, owed, receivers
-from worker.store.batches import put
 from worker.store.notifications import Stored
 from worker.store.owed import Share, Shares
 from worker.store.receivers import Receiver, wake
-from worker.store.tables import Delivery, Message
+from worker.store.tables import Delivery
 
 BEFORE_START = "before start_at"
 DISABLED = "endpoint disabled"
@@ -47,14 +46,12 @@ def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[In
     """
     if not stored.revisions:
         return 0
-    messages = [_message(stream, revision, stored.first_seen_at, now) for revision in stored.revisions]
-    put(session, Message, messages, _message_once)
     endpoints = receivers.named(session, [interest.endpoint for interest in interests])
     known = [interest for interest in interests if interest.endpoint in endpoints]
     shares = _shares(stream, stored.revisions, known, endpoints)
-    formats = {endpoints[each.endpoint].id: each.format for each in known}
-    forms.seal_owed(session, shares, formats)
-    due = _owe(session, shares, now)
+    messages = [_message(stream, revision, stored.first_seen_at, now) for revision in stored.revisions]
+    owed.tell(session, messages, shares, now)
+    forms.seal_owed(session, shares, {endpoints[each.endpoint].id: each.format for each in known})
     latest = {endpoints[each.endpoint].id for each in known if each.latest}
     theirs = {each for share, ids in shares.items() if latest.intersection(share.endpoints) for each in ids}
     later = [
@@ -64,7 +61,7 @@ def owe(session: Session, stream: Stream, stored: Stored, interests: Sequence[In
     ]
     if later:
         overtaken.skip(session, sorted(latest), col(Delivery.notification_id).in_(later), now)
-    return due
+    return _due(shares)
 
 
 def _shares(
@@ -106,24 +103,21 @@ class Notice:
 
 def owe_notice(session: Session, notice: Notice, endpoints: Sequence[str], now: datetime) -> int:
     """Keep the message, and owe it to these endpoints. Returns the deliveries now due."""
-    message = Message(
-        id=f"msg_{uuid4().hex}", type=notice.type.value, source_id=notice.source_id, revision=1, body=notice.body,
-        created_at=now,
-    )  # fmt: skip
-    session.add(message)
-    session.flush()
-    forms.seal_all(session, [message.id], notice.formats)
+    identity = f"msg_{uuid4().hex}"
+    message = {
+        "id": identity, "type": notice.type.value, "source_id": notice.source_id, "notification_id": None,
+        "revision": 1, "kind": None, "status": None, "body": notice.body, "created_at": now,
+    }  # fmt: skip
     wanting = list(receivers.named(session, endpoints).values())
-    return _owe(session, {share: [message.id] for share in _split(wanting, None)}, now)
+    shares = {share: [identity] for share in _split(wanting, None)}
+    owed.tell(session, [message], shares, now)
+    forms.seal_all(session, [identity], notice.formats)
+    return _due(shares)
 
 
-def _owe(session: Session, shares: Shares, now: datetime) -> int:
-    wake(session, owed.make(session, shares, now), now)
+def _due(shares: Shares) -> int:
+    """How many deliveries are now due."""
     return sum(len(share.endpoints) * len(ids) for share, ids in shares.items() if not share.reason)
-
-
-def _message_once(insert: Any) -> Any:
-    return insert.on_conflict_do_nothing(index_elements=["id"])
 
 
 def _message(stream: Stream, revision: Revision, first_seen: Mapping[str, datetime], now: datetime) -> dict[str, Any]:

@@ -1,20 +1,18 @@
-"""Deliveries made: so many messages to so many endpoints in one statement, out of the messages that are stored."""
+"""What is to be told, made: messages, and who they are owed to, in one statement on PostgreSQL, two on SQLite."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import JSON, Column, Integer, Table, Text, bindparam, cast, column, func, literal, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from worker.delivery import DeliveryStatus, Trigger
-from worker.store.tables import Delivery, Message
+from worker.delivery import DeliveryStatus
+from worker.store import batches, receivers
+from worker.store.tables import Message
 
-_DELIVERY: Table = Delivery.__table__  # type: ignore[attr-defined]
-_MESSAGE: Table = Message.__table__  # type: ignore[attr-defined]
+Row = Mapping[str, Any]
+"""A message, as its columns have it."""
 
 
 class Share(NamedTuple):
@@ -23,75 +21,106 @@ class Share(NamedTuple):
     endpoints: tuple[int, ...]
     reason: str | None
 
+    @property
+    def status(self) -> str:
+        """What the deliveries begin as."""
+        return (DeliveryStatus.SKIPPED if self.reason else DeliveryStatus.PENDING).value
+
 
 Shares = Mapping[Share, Sequence[str]]
 """Whom the messages of these ids are owed to."""
 
+_TOLD = """
+    WITH told AS MATERIALIZED (
+        SELECT * FROM ROWS FROM (jsonb_to_recordset(%(messages)s::jsonb) AS (
+            id text, type text, source_id int, notification_id uuid, revision int, kind text, status text, body text,
+            created_at timestamptz, shares int[]
+        )) WITH ORDINALITY AS told(
+            id, type, source_id, notification_id, revision, kind, status, body, created_at, shares, place)
+    ),
+    share AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(%(shares)s::jsonb) AS share(
+            number int, endpoint int, status text, reason text, due timestamptz)
+    ),
+    kept AS (
+        INSERT INTO message (id, type, source_id, notification_id, revision, kind, status, body, created_at)
+        SELECT id, type, source_id, notification_id, revision, kind, status, convert_to(body, 'UTF8'), created_at
+        FROM told ORDER BY place ON CONFLICT (id) DO NOTHING
+    ),
+    locked AS (
+        SELECT id FROM endpoint WHERE id = ANY (%(due)s::int[]) ORDER BY id FOR NO KEY UPDATE
+    ),
+    woken AS (
+        UPDATE endpoint SET due_at = %(now)s::timestamptz FROM locked WHERE endpoint.id = locked.id
+    )
+    INSERT INTO delivery (
+        message_id, endpoint_id, notification_id, revision, status, reason, trigger, attempts, round, next_attempt_at,
+        created_at)
+    SELECT told.id, share.endpoint, told.notification_id, told.revision, share.status, share.reason, 'first', 0, 0,
+           share.due, %(now)s::timestamptz
+    FROM told JOIN share ON share.number = ANY (told.shares) ORDER BY told.place, share.endpoint
+    ON CONFLICT (message_id, endpoint_id) DO NOTHING
+"""
+"""Endpoints are locked in the order that all keep: notifications, endpoints by id, deliveries."""
 
-def make(session: Session, shares: Shares, now: datetime) -> set[int]:
-    """The deliveries of these, each once; returns the endpoints that something is now due to."""
+_DELIVERY = """
+    INSERT INTO delivery (
+        message_id, endpoint_id, notification_id, revision, status, reason, "trigger", attempts, round, next_attempt_at,
+        created_at)
+    VALUES (?, ?, ?, ?, ?, ?, 'first', 0, 0, ?, ?) ON CONFLICT (message_id, endpoint_id) DO NOTHING
+"""
+
+
+def tell(session: Session, messages: Sequence[Row], shares: Shares, now: datetime) -> None:
+    """Keep these messages and make their deliveries, each once; the endpoints to which something is due wake.
+
+    What waits equally long is claimed in the order in which the messages are given.
+    """
+    due = sorted({endpoint for share in shares if not share.reason for endpoint in share.endpoints})
     connection = session.connection()
-    statement = _out_of_messages(connection.dialect.name == "sqlite")
-    for share, message_ids in shares.items():
-        values = {
-            "messages": orjson.dumps(message_ids).decode(),
-            "endpoints": orjson.dumps(share.endpoints).decode(),
-            "status": (DeliveryStatus.SKIPPED if share.reason else DeliveryStatus.PENDING).value,
+    if connection.dialect.name == "postgresql":
+        given = {"messages": _with_shares(messages, shares), "shares": _written(shares, now), "due": due, "now": now}
+        connection.exec_driver_sql(_TOLD, given)
+        return
+    batches.put(session, Message, messages, _message_once)
+    if made := list(_deliveries(messages, shares, batches.bare(now))):
+        connection.exec_driver_sql(_DELIVERY, made)
+    receivers.wake(session, due, now)
+
+
+def _message_once(insert: Any) -> Any:
+    return insert.on_conflict_do_nothing(index_elements=["id"])
+
+
+def _with_shares(messages: Sequence[Row], shares: Shares) -> str:
+    """Each with the numbers of its shares."""
+    numbers: dict[str, list[int]] = {row["id"]: [] for row in messages}
+    for number, ids in enumerate(shares.values()):
+        for each in ids:
+            numbers[each].append(number)
+    return batches.as_json(Message, [{**row, "shares": numbers[row["id"]]} for row in messages])
+
+
+def _written(shares: Shares, now: datetime) -> str:
+    numbered = [
+        {
+            "number": number,
+            "endpoint": endpoint,
+            "status": share.status,
             "reason": share.reason,
             "due": None if share.reason else now,
-            "now": now,
         }
-        connection.execute(statement, values)
-    return {endpoint for share in shares if not share.reason for endpoint in share.endpoints}
+        for number, share in enumerate(shares)
+        for endpoint in share.endpoints
+    ]
+    return orjson.dumps(numbered).decode()
 
 
-@cache
-def _out_of_messages(on_sqlite: bool) -> Any:  # noqa: FBT001  # as which dialect it is
-    """In the order in which the messages are given: what waits equally long is claimed in that order."""
-    delivery = _DELIVERY.c
-    given, endpoint = _listed("messages", Text(), on_sqlite), _listed("endpoints", Integer(), on_sqlite)
-    stored = _stored(given, on_sqlite)
-    message = stored.c
-    chosen = (
-        select(
-            message.id,
-            cast(endpoint.c.value, Integer()),
-            message.notification_id,
-            message.revision,
-            _bound("status", delivery.status),
-            _bound("reason", delivery.reason),
-            literal(Trigger.FIRST.value),
-            literal(0),
-            literal(0),
-            _bound("due", delivery.next_attempt_at),
-            _bound("now", delivery.created_at),
-        )
-        .select_from(given.join(stored, message.id == given.c.value).join(endpoint, true()))
-        .order_by(given.c.key, endpoint.c.key)
-    )
-    names = (
-        "message_id", "endpoint_id", "notification_id", "revision", "status", "reason", "trigger", "attempts", "round",
-        "next_attempt_at", "created_at",
-    )  # fmt: skip
-    insert = (sqlite if on_sqlite else postgresql).insert(_DELIVERY).from_select(names, chosen)
-    return insert.on_conflict_do_nothing(index_elements=["message_id", "endpoint_id"])
-
-
-def _stored(given: Any, on_sqlite: bool) -> Any:  # noqa: FBT001  # as above
-    """The messages, each by the index: by statistics that are stale, PostgreSQL might read them all."""
-    if on_sqlite:
-        return _MESSAGE
-    return select(_MESSAGE).where(_MESSAGE.c.id == given.c.value).limit(1).correlate(given).lateral("stored")
-
-
-def _listed(name: str, kind: Any, on_sqlite: bool) -> Any:  # noqa: FBT001  # as above
-    """The values of a JSON array, one parameter, each with its place."""
-    text = bindparam(name, type_=Text())
-    if on_sqlite:
-        return func.json_each(text).table_valued(column("value", kind), column("key", Integer()), name=name)
-    values = func.json_array_elements_text(cast(text, JSON))
-    return values.table_valued("value", with_ordinality="key", name=name).render_derived()
-
-
-def _bound(name: str, like: Column[Any]) -> Any:
-    return bindparam(name, type_=like.type)
+def _deliveries(messages: Sequence[Row], shares: Shares, now: str) -> Iterator[tuple[Any, ...]]:
+    whole = {row["id"]: (batches.bare(row["notification_id"]), row["revision"]) for row in messages}
+    for share, ids in shares.items():
+        status, due = share.status, None if share.reason else now
+        for each in ids:
+            of, revision = whole[each]
+            for endpoint in share.endpoints:
+                yield each, endpoint, of, revision, status, share.reason, due, now

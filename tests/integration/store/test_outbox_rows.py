@@ -19,6 +19,10 @@ def erp(desk: Desk) -> Desk:
     return desk
 
 
+def in_the_order_told(rows: list[Message], *names: str) -> list[Message]:
+    return sorted(rows, key=lambda row: names.index(orjson.loads(row.body)["data"]["external_id"]))
+
+
 @pytest.mark.parametrize(
     "interest",
     [
@@ -90,6 +94,20 @@ def test_what_a_disabled_endpoint_would_have_got_is_skipped(erp: Desk) -> None:
     erp.store(item("a"))
     assert [(row.status, row.reason, row.next_attempt_at) for row in erp.deliveries()] == [("skipped", DISABLED, None)]
     assert erp.endpoint_row("erp").due_at is None
+
+
+def test_a_message_is_owed_to_one_endpoint_though_it_is_skipped_for_another(erp: Desk) -> None:
+    erp.endpoint("crm")
+    with erp.database.transaction() as session:
+        endpoints.disable(session, "erp", "by hand", AT)
+    erp.store(item("b"), item("a"))
+    rows = erp.deliveries()
+    assert {(row.endpoint_id, row.status, row.reason, row.next_attempt_at) for row in rows} == {
+        (erp.endpoint_row("erp").id, "skipped", DISABLED, None),
+        (erp.endpoint_row("crm").id, "pending", None, AT),
+    }
+    assert [due.message_id for due in erp.claim()] == [row.id for row in in_the_order_told(erp.rows(Message), "b", "a")]
+    assert (erp.endpoint_row("erp").due_at, len(rows)) == (None, 4)
 
 
 def test_a_disabled_endpoint_keeps_its_first_reason(erp: Desk) -> None:
