@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 from worker.delivery import Due, Outcome, Wire
 from worker.errors import ItemRejected
-from worker.notification import Item, Notification, Status
+from worker.notification import Item, Notification, Outlined, Status
 from worker.provider import Contract, Order, Page, Paging, Window
 from worker.webhooks.sender import Sender
 
@@ -85,6 +85,9 @@ class ScriptedProvider:
 
     def outline(self, item: Item, now: datetime) -> Notification:
         return self.normalise(item, now)
+
+    def complete(self, outline: Outlined, now: datetime) -> Notification:
+        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:
         if "id" not in item:

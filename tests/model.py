@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from worker.errors import ItemRejected
-from worker.notification import Item, Notification, Status
+from worker.notification import Item, Notification, Outlined, Status
 from worker.provider import Bounds, Contract, Order, Page, Paging, Validators, Window
 from worker.rest.answers import Answer, Refused
 from worker.rest.client import Client, Parameters
@@ -235,6 +235,9 @@ class ModelProvider:
 
     def outline(self, item: Item, now: datetime) -> Notification:
         return self.normalise(item, now)
+
+    def complete(self, outline: Outlined, now: datetime) -> Notification:
+        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:  # noqa: ARG002  # nothing here hangs on the clock
         if not isinstance(item.get("id"), str):

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -16,8 +15,7 @@ LARGEST_RAW = 256 * 1024
 """Bytes of a message over which `raw` is left out, and `raw_omitted` says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a notification comes from, and when we saw it first."""
 
     source: str

@@ -119,7 +119,7 @@ def take_changes(
     One that is older than that, and was never stored, is told as a change (CLARIFICATIONS, 7).
     """
     page = _sifted(session, subscription.provider, lease, raw, now + lease.checkpoint.clock_offset)
-    told = [replace(item, changed=_changed_since(item.notification, lease.start_at)) for item in page.items]
+    told = [item._replace(changed=_changed_since(item.notification, lease.start_at)) for item in page.items]
     return _kept_and_owed(session, subscription, lease, replace(page, items=told), now)
 
 
@@ -131,7 +131,7 @@ def as_first_seen(item: Normalised, subscription: Subscription, provider_now: da
     old = notification.occurred_at and notification.occurred_at <= tracked_since
     if not item.open or not (over or old):
         return item
-    return replace(item, if_new=endings.expired(notification, subscription.provider.contract.volatile))
+    return item._replace(if_new=endings.expired(notification, subscription.provider.contract.volatile))
 
 
 def _changed_since(notification: Notification, start_at: datetime | None) -> bool:
@@ -217,5 +217,5 @@ def _object(item: Any) -> Item:
 
 def _whole(provider: Provider, now: datetime, read: Read) -> Normalised:
     outline = read.outline
-    notification = outline if isinstance(outline, Notification) else provider.normalise(outline.raw, now)
+    notification = outline if isinstance(outline, Notification) else provider.complete(outline, now)
     return Normalised(notification, read.content_hash, provider.contract.closed)

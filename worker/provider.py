@@ -127,7 +127,7 @@ class Page:
 
 
 class Provider(Protocol):
-    """A provider, built from its options and an HTTP client. All but `outline` and `normalise` ask the network.
+    """A provider, built from its options and an HTTP client. All but `outline`, `complete` and `normalise` ask for it.
 
     Raises `ProviderError` of the kind that says whose move it is.
     """
@@ -152,6 +152,9 @@ class Provider(Protocol):
 
         Raises ItemRejected without a usable id.
         """
+
+    def complete(self, outline: Outlined, now: datetime) -> Notification:
+        """What `normalise` says of the item whose outline this is, and of which a hash was made. As pure."""
 
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The item in our words, by the provider's mapping table. Pure. Raises ItemRejected without a usable id."""

@@ -57,6 +57,10 @@ class EdgyProvider:
         """The provider's word."""
         return self._provider.outline(item, now)
 
+    def complete(self, outline: Outlined, now: datetime) -> Notification:
+        """The provider's word."""
+        return self._provider.complete(outline, now)
+
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The provider's word."""
         return self._provider.normalise(item, now)

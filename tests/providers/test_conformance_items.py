@@ -138,6 +138,7 @@ def test_an_outline_says_what_the_notification_does(stage: Stage) -> None:
     whole = [provider.normalise(item, stage.clock.at) for item in items]
     outlines = [provider.outline(item, stage.clock.at) for item in items]
     assert [_known_by(one) for one in outlines] == [_known_by(one) for one in whole]
+    assert [provider.complete(one, stage.clock.at) for one in outlines] == whole
 
 
 def _known_by(one: Outlined) -> tuple[Any, ...]:

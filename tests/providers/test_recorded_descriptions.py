@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from worker.errors import AuthFailed
+from worker.errors import AuthFailed, ItemRejected
 from worker.notification import Notification, Status
 from worker.provider import Page, Provider, Validators, Window
 from worker.providers import PROVIDERS, build
@@ -163,6 +163,17 @@ def test_stripe_s_events_are_mapped(playback: Playback) -> None:
     assert (succeeded.occurred_at, succeeded.correlation_id) == (datetime.fromtimestamp(1774003000, UTC), "req_3")
     assert (paid.correlation_id, paid.status) == (None, Status.NEW)
     assert PROVIDERS["stripe"].contract.volatile == {"pending_webhooks"}
+
+
+def test_a_volatile_member_that_is_nested_too_deeply_makes_it_no_item(playback: Playback) -> None:
+    provider = playback.provider("stripe")
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    row = {**json.loads(recorded("stripe/list_page1").body)["data"][0], "pending_webhooks": deep}
+
+    with pytest.raises(ItemRejected):
+        provider.complete(provider.outline(row, NOW), NOW)
 
 
 def test_mastodon_s_ids_are_numbers_and_an_empty_page_is_the_end(playback: Playback) -> None:

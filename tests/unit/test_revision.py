@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -151,4 +150,4 @@ def test_any_json_has_a_hash(odd: object) -> None:
 @given(JSON)
 def test_equal_items_have_equal_hashes(value: object) -> None:
     notification = _notification(raw={"a": value})
-    assert content_hash(notification, NONE) == content_hash(replace(notification, raw={"a": value}), NONE)
+    assert content_hash(notification, NONE) == content_hash(notification._replace(raw={"a": value}), NONE)

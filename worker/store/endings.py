@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +37,7 @@ def expire(
 
 def expired(notification: Notification, volatile: frozenset[str]) -> Normalised:
     """The notification as it is once its time is over, whatever its provider says of it."""
-    over = replace(notification, status=Status.EXPIRED)
+    over = notification._replace(status=Status.EXPIRED)
     return Normalised(over, content_hash(over, volatile))
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from worker.errors import ContractBroken
-from worker.notification import Item, Notification
+from worker.notification import Item, Notification, Outlined
 from worker.provider import Contract, Order, Page, Paging, Window
 from worker.providers.bookkeep import schema
 from worker.providers.bookkeep.normalise import normalise
@@ -83,6 +83,10 @@ class Bookkeep:
     def outline(self, item: Item, now: datetime) -> Notification:
         """All of it: most of the work is to tell whether it is an item."""
         return self.normalise(item, now)
+
+    def complete(self, outline: Outlined, now: datetime) -> Notification:
+        """An outline is all of it already."""
+        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:  # noqa: ARG002  # nothing here hangs on the clock
         """The item by the mapping table (section 2.11). Raises ItemRejected without a usable id."""

@@ -57,8 +57,12 @@ class Translation:
 
     def notification(self, item: Item) -> Notification:
         """The item by the map. Raises ItemRejected without a usable id, and for one that is nested too deeply."""
-        identity, status, occurred_at, raw, _ = self.outline(checked(item))
-        found = {name: read(item) for name, read in self._fields}
+        return self.complete(self.outline(checked(item)))
+
+    def complete(self, outline: Outline) -> Notification:
+        """The item of an outline by the rest of the map. Its depth is sane."""
+        identity, status, occurred_at, raw, _ = outline
+        found = {name: read(raw) for name, read in self._fields}
         updated_at = found.get("updated_at")
         if occurred_at is not None and (updated_at is None or updated_at < occurred_at):
             found["updated_at"] = occurred_at

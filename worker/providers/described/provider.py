@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import ClassVar
 
 from worker.errors import ContractBroken
-from worker.notification import Item, Notification, Outline
+from worker.notification import Item, Notification, Outline, Outlined
 from worker.provider import Contract, Order, Page, Paging, Window
 from worker.providers.described.mapping import Translation
 from worker.providers.described.requests import Requests, single
@@ -16,6 +16,7 @@ from worker.rest.answers import GONE, Refused
 from worker.rest.auth import Auth, Basic, Bearer, Named
 from worker.rest.client import Api, Client, Means, segment
 from worker.rest.listing import Listing, pages_of
+from worker.rest.reading import checked
 from worker.settings import DescribedSource, Description, SourceSettings
 from worker.settings.described import source_of
 from worker.settings.expression import finder
@@ -92,6 +93,14 @@ class Described:
     def outline(self, item: Item, now: datetime) -> Outline:  # noqa: ARG002  # nothing here hangs on the clock
         """What the item's notification is known by. Raises ItemRejected without a usable id."""
         return self._translation.outline(item)
+
+    def complete(self, outline: Outlined, now: datetime) -> Notification:  # noqa: ARG002  # nothing here hangs on the clock
+        """The item by the rest of the map. Raises ItemRejected where a volatile member is nested too deeply."""
+        if isinstance(outline, Notification):
+            return outline
+        if self.contract.volatile:
+            checked(outline.raw)  # no hash was made of these
+        return self._translation.complete(outline)
 
     def normalise(self, item: Item, now: datetime) -> Notification:  # noqa: ARG002  # nothing here hangs on the clock
         """The item by the description's map. Raises ItemRejected without a usable id."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 from uuid import uuid4
 
 from worker.errors import ContractBroken
-from worker.notification import Item, Notification
+from worker.notification import Item, Notification, Outlined
 from worker.provider import Contract, Order, Page, Paging, Window
 from worker.providers.govapp import schema
 from worker.providers.govapp.normalise import normalise
@@ -77,6 +77,10 @@ class GovApp:
     def outline(self, item: Item, now: datetime) -> Notification:
         """All of it: its history says what has become of it."""
         return self.normalise(item, now)
+
+    def complete(self, outline: Outlined, now: datetime) -> Notification:
+        """An outline is all of it already."""
+        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The item by the mapping table (section 3.11); `now` decides what has expired.
