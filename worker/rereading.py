@@ -71,7 +71,8 @@ def _due(following: Following, most: int) -> list[Bucket]:
     A bucket into which too many rows came late is cut again first. Most polls find nothing, and write nothing.
     """
     lease, database = following.lease, following.world.database
-    due, more = list[Bucket](), database.finds(buckets.ANYTHING_DUE, source=lease.source_id, now=following.now)
+    due, marks = list[Bucket](), {"source": lease.source_id, "now": following.now, "until": following.cut.until}
+    more = database.finds(buckets.ANYTHING_DUE, **marks)
     while more:
         now = following.now
         with database.transaction() as session:

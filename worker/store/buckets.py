@@ -18,10 +18,15 @@ Condition = ColumnElement[bool] | TextClause
 
 _OPEN = (col(_ROW.source_id) == bindparam("source"), FOLLOWED)
 _DUE = (col(_BUCKET.source_id) == bindparam("source"), col(_BUCKET.look_again_at) <= bindparam("now"))
+_LOOSE = (*_OPEN, col(_ROW.bucket_id).is_(None))
 ANYTHING_DUE = select(literal(1)).where(
-    or_(exists().where(*_OPEN, col(_ROW.bucket_id).is_(None)), exists().where(*_DUE))
+    or_(
+        exists().where(*_LOOSE, col(_ROW.occurred_at) < bindparam("until")),
+        exists().where(*_LOOSE, col(_ROW.occurred_at).is_(None)),
+        exists().where(*_DUE),
+    )
 )
-"""Whether the `source` has a bucket to be read again `now`, or what may need one."""
+"""Whether the `source` has a bucket to be read again `now`, or what needs one: it occurred before `until`, or never."""
 
 ANYTHING_OVERDUE = select(literal(1)).where(
     or_(

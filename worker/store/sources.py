@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, or_, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, insert, or_, update
 from sqlmodel import Session, col, select
 
 from worker.errors import LeaseLost
@@ -21,6 +21,7 @@ LEASE_FOR = timedelta(seconds=60)
 _QUEUED_FOR = timedelta(seconds=10)
 _SOURCE: Table = Source.__table__  # type: ignore[attr-defined]
 _POLL_RUN: Table = PollRun.__table__  # type: ignore[attr-defined]
+_BEGUN = insert(_POLL_RUN).returning(_POLL_RUN.c.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +77,19 @@ def acquire(session: Session, name: str, now: datetime, *, only_due: bool, polls
     """
     token = uuid4().hex
     values = {"lease_token": token, "lease_until": now + LEASE_FOR, **({"last_poll_at": now} if polls else {})}
-    taken = _taken(tuple(values), only_due=only_due)
-    source_id = session.connection().execute(taken, {"which": name, "now": now, **values}).scalar()
-    if source_id is None:
+    connection, taken = session.connection(), _taken(tuple(values), only_due=only_due)
+    source = connection.execute(taken, {"which": name, "now": now, **values}).first()
+    if source is None:
         return None
-    source = session.exec(select(Source).where(col(Source.id) == source_id)).one()
-    run = PollRun(source_id=source_id, started_at=now)
-    session.add(run)
-    session.flush()
+    run_id: int = connection.execute(_BEGUN, {"source_id": source.id, "started_at": now}).scalar_one()
     return Lease(
-        source_id=source_id,
+        source_id=source.id,
         source=source.name,
         token=token,
         start_at=source.start_at,
         checkpoint=_checkpoint(source),
         failures=source.failures,
-        poll_run_id=run.id or 0,
+        poll_run_id=run_id,
         acquired_at=now,
     )
 
@@ -199,7 +197,7 @@ def resume(session: Session, name: str, now: datetime) -> bool:
     return session.execute(resumed.returning(col(Source.id))).first() is not None
 
 
-def _checkpoint(source: Source) -> Checkpoint:
+def _checkpoint(source: Any) -> Checkpoint:
     known_by = Validators(source.etag, source.last_modified)
     return Checkpoint(
         high_water=source.high_water,
@@ -237,7 +235,7 @@ def _taken(names: tuple[str, ...], *, only_due: bool) -> Any:
     taken = update(_SOURCE).where(of.name == bindparam("which"), free)
     if only_due:
         taken = taken.where(of.paused_at.is_(None), of.next_poll_at <= bindparam("now"))
-    return taken.values(_given(names)).returning(of.id)
+    return taken.values(_given(names)).returning(*of)
 
 
 @cache
