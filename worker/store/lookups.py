@@ -50,7 +50,7 @@ def differing(session: Session, source_id: int, hashes: Mapping[str, str]) -> di
     connection = session.connection()
     on_sqlite = connection.dialect.name == "sqlite"
     given, odd = _json(hashes)
-    found = connection.execute(_differing(on_sqlite), {"given": given, "source_id": source_id})
+    found = connection.execute(_differing(on_sqlite), {"given": given, "source_id": source_id}).all()
     differ = {row[0]: None if row[1] is None else _found(row) for row in found}
     if odd:
         known = _named(session, source_id, odd) if on_sqlite else {}

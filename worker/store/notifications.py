@@ -150,10 +150,10 @@ def _rows(page: Differing, revisions: Iterable[Revision], now: datetime) -> list
     """
     told = sorted(revisions, key=lambda each: each.number > 1 and notification_id(page.source, _name(each.item)).int)
     items = [revision.item.notification for revision in told]
-    names = [name for name in COPIED if any(getattr(item, name) is not None for item in items)]
+    places = [(name, at) for name, at in _PLACES if any(item[at] is not None for item in items)]
     return [
-        _row(page, revision, now) | {name: getattr(revision.item.notification, name) for name in names}
-        for revision in told
+        _row(page, revision, now) | {name: item[at] for name, at in places}
+        for revision, item in zip(told, items, strict=True)
     ]
 
 
@@ -187,6 +187,7 @@ COPIED = (
     "updated_at", "expires_at", "read_at", "closed_at", "provider_delivered_at", "correlation_id",
 )  # fmt: skip
 
+_PLACES = [(name, Notification._fields.index(name)) for name in COPIED]
 
 _WRITTEN = (
     "revision", "content_hash", "message_id", "status", "events", "raw", "followed", "withdrawn_at", "absences",
