@@ -1,7 +1,6 @@
 """Notifications: a page is one look-up of what is known and one upsert of what is new or changed (DESIGN, rule 9)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +15,7 @@ from worker.revision import Known, MessageType, Revision, notification_id, revis
 from worker.store import lookups
 from worker.store.batches import put
 from worker.store.lookups import Found
-from worker.store.postgresql import keep_plans
+from worker.store.postgresql import back, mark
 from worker.store.session import is_passing
 from worker.store.tables import NotificationRow
 
@@ -67,28 +66,21 @@ def store_page(session: Session, differing: Differing, items: Sequence[Normalise
     fresh = [item for item in items if _name(item) in differing.found]
     if not fresh:
         return Stored((), {})
-    keep_plans(session.connection())  # three foreign keys of a row are checked, and three of each of its deliveries
     return _stored(session, differing, fresh, now)
 
 
 def _stored(session: Session, differing: Differing, items: Sequence[Normalised], now: datetime) -> Stored:
+    """Three foreign keys of a row are checked, and three of each of its deliveries: their plans are kept."""
+    mark(session.connection())
     try:
-        with _apart(session):
-            return _store(session, differing, items, now)
+        return _store(session, differing, items, now)
     except (DataError, IntegrityError, StatementError, ValueError) as refusal:
         if is_passing(refusal):
             raise
+        back(session.connection())
         if len(items) == 1:
             return Stored((), {}, (RejectedItem(items[0].notification.raw, _reason(refusal)),))
     return _together(_in_parts(session, differing, items, now))
-
-
-def _apart(session: Session) -> AbstractContextManager[Any]:
-    """Nothing of these rows, if one is refused. SQLite refuses that one alone, and the others may be put again.
-
-    There, a savepoint would copy each page that is touched, which costs as much as to write the rows.
-    """
-    return nullcontext() if session.connection().dialect.name == "sqlite" else session.begin_nested()
 
 
 def _in_parts(session: Session, differing: Differing, items: Sequence[Normalised], now: datetime) -> Iterator[Stored]:

@@ -44,6 +44,9 @@ _SETTINGS = MappingProxyType(
 _KEPT_PLANS = """
     SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)
 """
+_MARKED = """
+    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SAVEPOINT marked
+"""
 _CONNECTION = MappingProxyType(
     {
         "application_name": "tocsin",
@@ -90,6 +93,24 @@ def keep_plans(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(_KEPT_PLANS)
+
+
+def mark(connection: Connection) -> None:
+    """The same, and a place in the transaction for `back`: in one go, where each would ask the server by itself.
+
+    The place is left to the commit; to give it up would be to ask once more.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_MARKED)
+
+
+def back(connection: Connection) -> None:
+    """Undo what was done since the last `mark`. SQLite refuses a row alone, and has nothing to undo.
+
+    There, a savepoint would copy each page that is touched, which costs as much as to write the rows.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT marked")
 
 
 def _arguments(url: URL) -> dict[str, Any]:

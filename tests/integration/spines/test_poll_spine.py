@@ -92,7 +92,7 @@ def test_a_page_and_its_checkpoint_commit_together_or_not_at_all(line: Line) -> 
         counts = {len(line.desk.rows(model)) for model in (NotificationRow, Message, Delivery)}
         assert counts == ({1} if line.source.high_water else {0})
         line.desk.change(Source, {"lease_token": None, "lease_until": None})
-    assert cuts > 8
+    assert cuts >= 8
 
 
 def test_a_newest_first_pass_that_was_cut_off_does_not_end_the_next_early(line: Line) -> None:

@@ -120,11 +120,11 @@ class Desk:
 
 @contextmanager
 def statements(database: Database) -> Iterator[list[str]]:
-    """What is said to the database meanwhile, savepoints left out."""
+    """What is said to the database meanwhile, but for the ways into a transaction and back."""
     said: list[str] = []
 
     def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "SAVEPOINT" not in statement and not statement.startswith("BEGIN"):
+        if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK")):
             said.append(statement)
 
     event.listen(database.engine, "before_cursor_execute", hear)
