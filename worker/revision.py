@@ -123,11 +123,16 @@ def _reopened_by_older_copy(item: Normalised, known: Known) -> bool:
 
 def _without_nulls(value: Mapping[str, Any], levels: int) -> dict[str, Any]:
     """An object without the members that are null, in it and in those that it holds; so many levels may follow."""
-    return {
-        name: _held(member, levels) if type(member) in _HOLDING else member
-        for name, member in value.items()
-        if member is not None
-    }
+    kept = dict(value)
+    for name, member in value.items():
+        kind = type(member)
+        if kind is str:
+            continue  # as most are
+        if member is None:
+            del kept[name]
+        elif kind in _HOLDING:
+            kept[name] = _held(member, levels)
+    return kept
 
 
 def _held(value: Any, levels: int) -> Any:

@@ -109,12 +109,12 @@ def _text(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is no value of a column")
 
 
-def _written(values: Sequence[Any], bare: _Bare) -> tuple[Any, ...]:
-    row = list(values)
+def _written(rows: Sequence[Mapping[str, Any]], in_order: Sequence[str], bare: _Bare) -> list[tuple[Any, ...]]:
+    """The rows' values; a column after another, which is quicker than a row after another."""
+    columns: list[Sequence[Any]] = list(zip(*map(itemgetter(*in_order), rows), strict=True))
     for at, written in bare:
-        if row[at] is not None:
-            row[at] = written(row[at])
-    return tuple(row)
+        columns[at] = [None if value is None else written(value) for value in columns[at]]
+    return list(zip(*columns, strict=True))
 
 
 def bare(value: Any) -> Any:
@@ -123,7 +123,7 @@ def bare(value: Any) -> Any:
     return written(value) if written else value
 
 
-@lru_cache(maxsize=64)  # most of a page's rows are made at one instant
+@lru_cache(maxsize=1024)  # most of a page's rows are made at one instant, and each has its own twice or more
 def _instant(value: datetime) -> str:
     if value.tzinfo is not UTC:
         if value.utcoffset() is None:
@@ -159,8 +159,7 @@ def _write(
         connection.execute(from_json(model, names), {"rows": as_json(model, rows)})
         return
     statement, in_order, bare = of_values(model, names)
-    values = itemgetter(*in_order)
-    connection.exec_driver_sql(statement, [_written(values(row), bare) for row in rows])
+    connection.exec_driver_sql(statement, _written(rows, in_order, bare))
 
 
 def listed(values: Sequence[Any]) -> str:
