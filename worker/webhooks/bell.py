@@ -36,6 +36,9 @@ class Bell:
                 pass
         return False
 
+    def wait(self) -> None:
+        """Nothing is due of itself."""
+
     def ended(self) -> tuple[()]:
         """Nothing of its own ever ends."""
         return ()

@@ -115,8 +115,7 @@ class Sender:
                 self._ended.append((one, outcome))
             yield one
         for lane in filter(None, lanes.values()):
-            if lane.act():
-                self._ended += lane.ended()
+            self._collect(lane, any_ended=lane.act())
 
     def finished(self, wait: timedelta) -> list[tuple[Due, Outcome]]:
         """Those that ended, each once; waits up to `wait` for the first of them, and not at all if none is open.
@@ -186,17 +185,16 @@ class Sender:
     def _turn(self, seconds: float) -> None:
         """Wait for sockets and timers, let libcurl work on them, collect what ended."""
         alarm = self._surroundings.alarm
-        ended: dict[Lane | Bell, None] = {}
+        acted: dict[Lane | Bell, bool] = {}
         for owner, fd, events in self._sockets.ready(max(0.0, min(seconds, alarm.at - monotonic()))):
-            if owner.act(fd, events):
-                ended[owner] = None
+            acted[owner] = owner.act(fd, events)
         if monotonic() >= alarm.at:
-            ended.update(dict.fromkeys(self._rung()))
-        for owner in ended:
-            self._ended += owner.ended()
+            acted.update(self._rung())
+        for owner, any_ended in acted.items():
+            self._collect(owner, any_ended=any_ended)
 
-    def _rung(self) -> Iterator[Lane]:
-        """Let libcurl work on what is due by its timers; the lanes of which something ended."""
+    def _rung(self) -> Iterator[tuple[Lane, bool]]:
+        """Let libcurl work on what is due by its timers; the lanes, and whether anything of each ended."""
         now, alarm = monotonic(), self._surroundings.alarm
         alarm.at = inf
         for lane in self._all_lanes():
@@ -204,8 +202,14 @@ class Sender:
                 continue
             if lane.wake_at > now:
                 alarm.set(lane.wake_at)
-            elif lane.act():
-                yield lane
+            else:
+                yield lane, lane.act()
+
+    def _collect(self, owner: Lane | Bell, *, any_ended: bool) -> None:
+        """After libcurl worked."""
+        if any_ended:
+            self._ended += owner.ended()
+        owner.wait()
 
     def _close_idle(self) -> None:
         """An idle lane costs descriptors and, over TLS, most of a megabyte."""

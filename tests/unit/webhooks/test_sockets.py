@@ -1,5 +1,6 @@
 """Sockets that are watched: with epoll, and with what other systems have."""
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -62,3 +63,39 @@ def test_a_socket_whose_other_end_is_gone_is_ready_for_both(sockets: Sockets[str
     sockets.watch(ours.fileno(), READ, "erp")
     theirs.close()
     assert list(sockets.ready(5)) == [("erp", ours.fileno(), READ | WRITE)]
+
+
+def test_what_was_forgotten_may_be_watched_again(sockets: Sockets[str], pair: Pair) -> None:
+    ours, theirs = pair
+    sockets.watch(ours.fileno(), READ, "erp")
+    sockets.forget(ours.fileno())
+    sockets.watch(ours.fileno(), READ | WRITE, "crm")
+    theirs.send(b"x")
+    assert list(sockets.ready(5)) == [("crm", ours.fileno(), READ | WRITE)]
+
+
+def test_one_that_was_forgotten_and_closed_may_come_back_as_another(sockets: Sockets[str], pair: Pair) -> None:
+    gone, gone_too = socket.socketpair()
+    fd = gone.fileno()
+    sockets.watch(fd, READ, "erp")
+    sockets.forget(fd)
+    gone.close()
+    gone_too.close()
+    ours, theirs = pair
+    os.dup2(ours.fileno(), fd)
+    try:
+        sockets.watch(fd, READ, "crm")
+        theirs.send(b"x")
+        assert list(sockets.ready(5)) == [("crm", fd, READ)]
+    finally:
+        os.close(fd)
+
+
+def test_what_comes_for_nobody_is_looked_at_once(sockets: Sockets[str], pair: Pair) -> None:
+    ours, theirs = pair
+    sockets.watch(ours.fileno(), READ, "erp")
+    sockets.forget(ours.fileno())
+    theirs.send(b"x")
+    looks = [list(sockets.ready(5)), list(sockets.ready(0.001))]
+    sockets.watch(ours.fileno(), READ, "erp")
+    assert [*looks, list(sockets.ready(5))] == [[], [], [("erp", ours.fileno(), READ)]]
