@@ -194,17 +194,18 @@ def _tell_turned(one: Turned) -> None:
 
 def _tell(one: Attempted) -> None:
     """One line with every decision in it (DELIVERY, section 6)."""
+    due, outcome = one.due, one.outcome
     _log.info(
         "delivery.attempted",
-        source=one.due.source,
-        notification=one.due.notification_id,
-        message=one.due.message_id,
-        endpoint=one.due.endpoint,
-        attempt=one.due.attempt,
-        trigger=str(one.due.made_as),
-        outcome=str(one.outcome.wire),
-        status=one.outcome.status_code,
-        ms=one.outcome.milliseconds,
+        source=due.source,
+        notification=due.notification_id,
+        message=due.message_id,
+        endpoint=due.endpoint,
+        attempt=due.attempt,
+        trigger=str(due.made_as),
+        outcome=str(outcome.wire),
+        status=outcome.status_code,
+        ms=outcome.milliseconds,
         verdict=str(one.verdict.status),
         next_attempt_at=one.verdict.next_attempt_at,
     )

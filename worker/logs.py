@@ -86,8 +86,14 @@ class _Logger:
 
 
 def _telling(level: str) -> Callable[..., None]:
-    def tell(bound: structlog.BoundLoggerBase, event: str, **values: object) -> None:
-        bound._proxy_to_logger(level, event, **values)  # noqa: SLF001  # made for those who derive from it
+    def tell(bound: "_Bound", event: str, **values: object) -> None:
+        told: Any = {**bound._context, **values, "event": event}  # noqa: SLF001  # made for those who derive from it
+        try:
+            for step in bound._processors:  # noqa: SLF001  # the same
+                told = step(bound._logger, level, told)  # noqa: SLF001  # the same
+        except structlog.DropEvent:
+            return
+        bound._logger.put(told)  # noqa: SLF001  # the same
 
     return tell
 
@@ -158,7 +164,7 @@ def _as_json(_: object, __: str, event: Event) -> str:
     """
     if is_flat(event):
         line = _json_of(event)
-        if "\\u" not in line and not is_suspicious(line.lower()):
+        if "\\" not in line and not is_suspicious(line.lower()):
             return line
     return _json_of(redacted(event))
 
