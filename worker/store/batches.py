@@ -3,9 +3,9 @@
 A statement for each row costs ten times as much there, and so does an ORM's way with values here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,9 @@ from uuid import UUID
 import orjson
 from sqlalchemy import (
     Column,
+    ColumnClause,
     ColumnElement,
+    Connection,
     LargeBinary,
     Text,
     bindparam,
@@ -33,27 +35,59 @@ Settled = Callable[[Any], Any]
 """What an INSERT does about a row that is there already: it, with its ON CONFLICT."""
 
 _Bare = Sequence[tuple[int, Callable[[Any], str]]]
+_Columns = Mapping[str, Sequence[Any]]
+_MADE = 256
+"""Statements that are kept; of those that tell some things once, one for each set of what rows have in common."""
 
 
-def put(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], settled: Settled) -> None:
+def put(
+    session: Session,
+    model: type[SQLModel],
+    rows: Sequence[Mapping[str, Any]],
+    settled: Settled,
+    alike: Collection[str] = (),
+) -> None:
     """Insert these rows, in their order; all have the same columns. `settled` is a function of a module.
 
-    Bytes are a text in UTF-8, as sealed ones are. Raises what the database does, and ValueError for text that is no
-    Unicode, and for an instant without a zone or in no year of UTC.
+    Bytes are a text in UTF-8, as sealed ones are. `alike`: columns of which all rows may well have the same; PostgreSQL
+    is told that once. Raises what the database does, and ValueError for text that is no Unicode, and for an instant
+    without a zone or in no year of UTC.
     """
-    _write(session, model, rows, partial(_from_json, settled=settled), partial(_of_values, settled=settled))
+    connection, names = session.connection(), tuple(rows[0])
+    if connection.dialect.name == "postgresql":
+        columns, same = _parted(rows, alike) if alike else (rows[0], {})
+        made = _from_json(model, tuple(columns), tuple(same), settled)
+        connection.execute(made, {"rows": _objects(model, columns) if same else _json(model, rows), **_shared(same)})
+        return
+    _write_bare(connection, rows, *_of_values(model, names, settled))
 
 
-@cache
-def _from_json(model: type[SQLModel], names: tuple[str, ...], settled: Settled) -> Any:
+def _parted(rows: Sequence[Mapping[str, Any]], alike: Collection[str]) -> tuple[_Columns, Mapping[str, Any]]:
+    """The columns in which rows differ; of those that may be alike, what all rows have."""
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    same = {name: columns[name][0] for name in alike if columns[name].count(columns[name][0]) == len(rows)}
+    return {name: values for name, values in columns.items() if name not in same}, same
+
+
+def _shared(same: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As parameters. Raises ValueError as `_instant` does."""
+    for value in same.values():
+        if isinstance(value, datetime):
+            _instant(value)
+    return {f"all_{name}": value for name, value in same.items()}
+
+
+def _for_all(table: Any, same: Sequence[str]) -> Mapping[str, ColumnElement[Any]]:
+    return {name: bindparam(f"all_{name}", type_=table.c[name].type) for name in same}
+
+
+@lru_cache(maxsize=_MADE)
+def _from_json(model: type[SQLModel], names: tuple[str, ...], same: tuple[str, ...], settled: Settled) -> Any:
     table = _table(model)
-    columns = [table.c[name] for name in names]
-    given = func.jsonb_to_recordset(cast(bindparam("rows", type_=Text()), JSONB)).table_valued(
-        *(column(each.name, Text() if _is_binary(each) else each.type) for each in columns), name="given"
-    )
-    rows = given.render_derived(with_types=True)
-    read = [func.convert_to(rows.c[each.name], "UTF8") if _is_binary(each) else rows.c[each.name] for each in columns]
-    return settled(postgresql.insert(table).from_select(list(names), select(*read)))
+    rows = _recordset(*(column(name, Text() if _is_binary(table.c[name]) else table.c[name].type) for name in names))
+    read = [func.convert_to(rows[name], "UTF8") if _is_binary(table.c[name]) else rows[name] for name in names]
+    shared = _for_all(table, same)
+    return settled(postgresql.insert(table).from_select([*names, *shared], select(*read, *shared.values())))
 
 
 @cache
@@ -140,42 +174,40 @@ _BARE: Mapping[type, Callable[[Any], str]] = {datetime: _instant, UUID: lambda v
 
 
 def change(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *cleared: str) -> None:
-    """Update each of these rows by its `id`; all have the same columns. Those that are `cleared` become null."""
-    _write(
-        session, model, rows, partial(_changes_from_json, cleared=cleared), partial(_changes_of_values, cleared=cleared)
-    )
+    """Update each of these rows by its `id`; all have the same columns. Those that are `cleared` become null.
 
-
-def _write(
-    session: Session,
-    model: type[SQLModel],
-    rows: Sequence[Mapping[str, Any]],
-    from_json: Callable[[type[SQLModel], tuple[str, ...]], Any],
-    of_values: Callable[[type[SQLModel], tuple[str, ...]], tuple[str, Sequence[str], _Bare]],
-) -> None:
-    """By the statement that is made of the model and the names of its columns, of which all rows have the same."""
+    What all rows come to, as a status, PostgreSQL is told once. SQLite would do the whole batch in one statement over
+    JSON as quickly, but with statistics from when the table was small it would look through all of it for each row.
+    """
     connection, names = session.connection(), tuple(rows[0])
     if connection.dialect.name == "postgresql":
-        connection.execute(from_json(model, names), {"rows": as_json(model, rows)})
+        columns, same = _parted(rows, [name for name in names if name != "id"])
+        made = _changes_from_json(model, tuple(columns), tuple(same), cleared)
+        connection.execute(made, {"rows": _objects(model, columns), **_shared(same)})
         return
-    statement, in_order, bare = of_values(model, names)
-    connection.exec_driver_sql(statement, _written(rows, in_order, bare))
+    _write_bare(connection, rows, *_changes_of_values(model, names, cleared))
 
 
-def listed(values: Sequence[Any]) -> str:
-    """Values as SQLite's json_each takes them, written as their columns have them."""
-    return orjson.dumps([bare(value) for value in values]).decode()
+def _write_bare(
+    connection: Connection,
+    rows: Sequence[Mapping[str, Any]],
+    statement: str,
+    in_order: Sequence[str],
+    bare: _Bare,
+) -> None:
+    values = itemgetter(*in_order)
+    connection.exec_driver_sql(statement, [_written(values(row), bare) for row in rows])
 
 
-@cache
-def _changes_from_json(model: type[SQLModel], names: tuple[str, ...], cleared: tuple[str, ...]) -> Any:
+@lru_cache(maxsize=_MADE)
+def _changes_from_json(
+    model: type[SQLModel], names: tuple[str, ...], same: tuple[str, ...], cleared: tuple[str, ...]
+) -> Any:
     table = _table(model)
-    parameter = cast(bindparam("rows", type_=Text()), JSONB)
-    columns = (column(name, table.c[name].type) for name in names)
-    rows = func.jsonb_to_recordset(parameter).table_valued(*columns, name="given").render_derived(with_types=True)
-    given = {name: rows.c[name] for name in names if name != "id"}
-    changed = {**given, **dict.fromkeys(cleared, null())}
-    return update(table).where(table.c.id == rows.c.id).values(changed)
+    given = _recordset(*(column(name, table.c[name].type) for name in names))
+    its = {name: given[name] for name in names if name != "id"}
+    changed = {**its, **_for_all(table, same), **dict.fromkeys(cleared, null())}
+    return update(table).where(table.c.id == given["id"]).values(changed)
 
 
 @cache
@@ -189,3 +221,18 @@ def _changes_of_values(
     compiled = update(table).where(table.c.id == bindparam("to_id")).values(changed).compile(dialect=sqlite.dialect())
     in_order = [name.removeprefix("to_") for name in compiled.positiontup or ()]
     return str(compiled), in_order, _bare_ones(table, in_order)
+
+
+def _recordset(*columns: ColumnClause[Any]) -> Mapping[str, ColumnElement[Any]]:
+    parameter = cast(bindparam("rows", type_=Text()), JSONB)
+    rows = func.jsonb_to_recordset(parameter).table_valued(*columns, name="given").render_derived(with_types=True)
+    return {each.name: rows.c[each.name] for each in columns}
+
+
+def _objects(model: type[SQLModel], columns: _Columns) -> str:
+    return _json(model, [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+
+
+def listed(values: Sequence[Any]) -> str:
+    """Values as SQLite's json_each takes them, written as their columns have them."""
+    return orjson.dumps([_bare(value) for value in values]).decode()

@@ -56,7 +56,7 @@ def record(
     ours = [_owed_anew(one, now) if held[one.due.delivery_id] else one for one in counted]
     if len(ours) >= _WORTH_KEEPING and not bad_news and not any(map(_turns, judged.values())):
         keep_plans(session.connection())
-    batches.put(session, Attempt, [_attempt(one) for one in ours], _plainly)
+    batches.put(session, Attempt, [_attempt(one) for one in ours], _plainly, _ALIKE)
     changed = [_delivery(one, held[one.due.delivery_id]) for one in ours]
     batches.change(session, Delivery, changed, "claim_token", "claimed_until", "reason")
     _date_notifications(session, ours, undated)
@@ -150,6 +150,7 @@ def _attempt(one: Attempted) -> dict[str, object]:
     }
 
 
+_ALIKE = ("number", "trigger", "outcome", "status_code", "response_excerpt")
 _LASTING = frozenset({Trigger.REDELIVERY, Trigger.TEST})
 """What a person asked for stays that, however often it is tried."""
 

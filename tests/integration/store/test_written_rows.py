@@ -13,10 +13,10 @@ from sqlalchemy import Column, Table
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
-from tests.fakes import AT
+from tests.fakes import AT, item
 from tests.integration.store.desk import Desk
 from worker.store.batches import change, put
-from worker.store.tables import Message, NotificationRow
+from worker.store.tables import Attempt, EndpointRow, Message, NotificationRow
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 ZONES = st.integers(-14 * 3600, 14 * 3600).map(lambda seconds: timezone(timedelta(seconds=seconds)))
@@ -85,3 +85,45 @@ def test_an_instant_that_is_none_in_utc_is_refused(
     rows = [{"id": UUID(int=1), "delivered_at": AT, **rest}, {"id": UUID(int=2), "delivered_at": at, **rest}]
     with desk.database.transaction() as session, pytest.raises(ValueError, match=reason):
         write(session, NotificationRow, rows)
+
+
+def test_an_instant_that_all_rows_share_is_refused_too(desk: Desk) -> None:
+    rows = [{"id": UUID(int=number), "delivered_at": NO_ZONE} for number in (1, 2)]
+    with desk.database.transaction() as session, pytest.raises(ValueError, match="has no zone"):
+        change(session, NotificationRow, rows)
+
+
+LATER = AT + timedelta(microseconds=1)
+APART = [
+    {"id": 1, "reason": "b", "due_at": None, "probe_at": AT},
+    {"id": 2, "reason": "c", "due_at": LATER, "probe_at": LATER},
+]
+SHARED = [{**row, "reason": "both", "probe_at": LATER} for row in APART]
+
+
+@pytest.mark.parametrize("rows", [APART, SHARED, APART[1:]])
+def test_each_row_becomes_what_is_given_of_it(desk: Desk, rows: list[dict[str, Any]]) -> None:
+    for name in ("erp", "crm"):
+        desk.endpoint(name)
+    with desk.database.transaction() as session:
+        change(session, EndpointRow, rows, "disabled_at")
+    with desk.database.reading() as session:
+        found = [session.get_one(EndpointRow, row["id"]).model_dump() for row in rows]
+    assert [{name: row[name] for name in APART[0]} for row in found] == rows
+
+
+SAME = {"number": 1, "trigger": "first", "started_at": AT, "duration_ms": 3, "outcome": "answered", "status_code": 204}
+
+
+@pytest.mark.parametrize("second", [{}, {"number": 2, "status_code": None, "response_excerpt": "no"}])
+def test_what_rows_have_in_common_is_put_with_each(desk: Desk, second: dict[str, Any]) -> None:
+    desk.source()
+    desk.endpoint("erp")
+    desk.store(item("n1"))
+    (delivery,) = (row.id for row in desk.deliveries())
+    rows = [{"id": number, "delivery_id": delivery, "response_excerpt": None, **SAME} for number in (1, 2)]
+    rows[1] |= second
+    with desk.database.transaction() as session:
+        put(session, Attempt, rows, as_given, ("number", "trigger", "status_code", "response_excerpt"))
+    with desk.database.reading() as session:
+        assert [session.get_one(Attempt, row["id"]).model_dump() for row in rows] == rows
