@@ -45,8 +45,9 @@ class Outbox:
 
         Unless that is `expecting` some, it first looks whether there are any, which costs less.
         """
-        allowances = {name: one for name, one in self.allowances.items() if name not in without and slots.admit(name)}
-        if not allowances:
+        shut = slots.full.union(without)
+        allowances = {name: one for name, one in self.allowances.items() if name not in shut}
+        if not allowances or slots.free <= 0:
             return []
         if not expecting and not claims.anything_due(self.database, now):
             return []

@@ -40,12 +40,17 @@ def test_however_many_hang_a_fifth_is_left_for_others() -> None:
 def test_of_the_reserve_each_that_has_nothing_open_gets_one() -> None:
     slots = Slots.among_many(500, {"a": 250, "b": 150})
     assert given(slots, rooms("a", "b", "c", "d")) == {"c": 1, "d": 1}
-    assert [slots.admit(name) for name in "abcd"] == [False, False, True, True]
+    assert slots.full == {"a", "b"}
+
+
+def test_full_is_who_has_half_of_all_open_and_whoever_has_any_once_the_rest_is_taken() -> None:
+    assert Slots.among_many(500, {"a": 250, "b": 149, "c": 0}).full == {"a"}
+    assert Slots.among_many(500, {"a": 250, "b": 150, "c": 0}).full == {"a", "b"}
 
 
 def test_where_all_are_open_nobody_gets_more() -> None:
     slots = Slots.among_many(500, Counter(f"e{number}" for number in range(500)))
-    assert (slots.free, slots.admit("other"), given(slots, rooms("other"))) == (0, False, {})
+    assert (slots.free, given(slots, rooms("other"))) == (0, {})
 
 
 def test_few_slots_are_shared_too() -> None:

@@ -101,9 +101,11 @@ class Slots:
         """
         return cls(limit, open_now, each=max(1, limit // 2), reserve=limit // 5)
 
-    def admit(self, name: str) -> bool:
-        """Whether there may be any for this endpoint."""
-        return self._at_most(name, self.free) > 0
+    @property
+    def full(self) -> set[str]:
+        """Endpoints with so much open that there may be no more now; of any other there may be, if anything is free."""
+        nothing_over = self.free <= self.reserve
+        return {name for name, count in self.open.items() if count and (nothing_over or count >= self.each)}
 
     def shared_out(self, found: Sequence[Room]) -> list[Room]:
         """As many of each as there are slots for: evenly, at least one, whoever comes first first."""
