@@ -78,10 +78,11 @@ class Curl:
 
     url: str
     secret: bytes
+    open_at_once: int = EACH
 
     def __post_init__(self) -> None:
         self._multi = pycurl.CurlMulti()
-        self._spare = [self._handle() for _ in range(EACH)]
+        self._spare = [self._handle() for _ in range(self.open_at_once)]
         self._busy: dict[pycurl.Curl, tuple[Claimed, datetime]] = {}
 
     def __call__(self, claimed: Sequence[Claimed]) -> list[Sent]:
