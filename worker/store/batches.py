@@ -169,12 +169,19 @@ def _instant(value: datetime) -> str:
     return value.isoformat(" ", "microseconds")[:26]
 
 
-_BARE: Mapping[type, Callable[[Any], str]] = {datetime: _instant, UUID: lambda value: value.hex}
+def _hex(value: UUID | str) -> str:
+    """A text has no dashes."""
+    return value if isinstance(value, str) else value.hex
+
+
+_BARE: Mapping[type, Callable[[Any], str]] = {datetime: _instant, UUID: _hex}
 """How SQLite has what it has no type for; as SQLAlchemy reads it."""
 
 
 def change(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *cleared: str) -> None:
     """Update each of these rows by its `id`; all have the same columns. Those that are `cleared` become null.
+
+    A UUID may be its text without dashes.
 
     What all rows come to, as a status, PostgreSQL is told once. SQLite would do the whole batch in one statement over
     JSON as quickly, but with statistics from when the table was small it would look through all of it for each row.

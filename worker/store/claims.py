@@ -93,8 +93,13 @@ def _taken(dialect: str) -> Any:
         update(_DELIVERY)
         .where(ready.one_of(dialect, _DELIVERY.c.id, "ids"), unclaimed(NOW))
         .values(claim_token=bindparam("token"), claimed_until=bindparam("until"))
-        .returning(*(_DELIVERY.c[name] for name in _TAKEN))
+        .returning(*(_read(dialect, name) for name in _TAKEN))
     )
+
+
+def _read(dialect: str, name: str) -> Any:
+    its = _DELIVERY.c[name]
+    return ready.as_text(dialect, its).label(name) if name == "notification_id" else its
 
 
 def _set_due(
@@ -148,7 +153,7 @@ def _due(row: Sequence[Any], room: Room, message: Sequence[Any], lease: _Lease) 
         claim_token=lease.token,
         claimed_until=lease.until,
         source=source,
-        notification_id=str(notification_id) if notification_id else None,
+        notification_id=notification_id and ready.dashed(notification_id),
         made_at=made_at,
         due_at=due_at,
         probe=room.probe,

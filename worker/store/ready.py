@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, CursorResult, Text, any_, bindparam, cast, func, select
+from sqlalchemy import ARRAY, ColumnElement, CursorResult, Text, any_, bindparam, cast, func, select, type_coerce
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session
 
 from worker.store import batches
 
 POSTGRESQL = "postgresql"
+_HEX = 32
 
 
 def execute(session: Session, made: Callable[[str], Any], **values: Any) -> CursorResult[Any]:
@@ -29,6 +30,26 @@ def one_of(dialect: str, which: Any, name: str) -> ColumnElement[bool]:
     each = func.json_each(bindparam(name, type_=Text())).table_valued("value")
     listed: ColumnElement[bool] = which.in_(select(each.c.value))
     return listed
+
+
+def as_text(dialect: str, which: Any) -> ColumnElement[str]:
+    """A column of UUIDs as the database has them in a text; `dashed` makes it the usual one.
+
+    A UUID made of each, to be written as a text at once, takes five times as long.
+    """
+    return cast(which, Text()) if dialect == POSTGRESQL else type_coerce(which, Text())
+
+
+def dashed(text: str) -> str:
+    """A UUID's text, as everybody else writes it."""
+    if len(text) != _HEX:
+        return text
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def bare(text: str) -> str:
+    """A UUID's text, as every database reads it."""
+    return text.replace("-", "")
 
 
 def array(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:

@@ -103,14 +103,15 @@ def _lock_notifications(session: Session, attempted: Sequence[Attempted]) -> fro
     to_be_dated = {of for one in attempted if (of := _dates(one))}
     if not to_be_dated:
         return frozenset()
-    found = ready.execute(session, _undated, ids=[UUID(of) for of in sorted(to_be_dated)])
-    return frozenset(map(str, found.scalars()))
+    found = ready.execute(session, _undated, ids=[ready.bare(of) for of in sorted(to_be_dated)])
+    return frozenset(map(ready.dashed, found.scalars()))
 
 
 @cache
 def _undated(dialect: str) -> Any:
     row, which = NotificationRow, ready.one_of(dialect, col(NotificationRow.id), "ids")
-    undated = select(col(row.id)).where(which, col(row.delivered_at).is_(None)).order_by(col(row.id))
+    its = ready.as_text(dialect, col(row.id))
+    undated = select(its).where(which, col(row.delivered_at).is_(None)).order_by(col(row.id))
     return undated.with_for_update(key_share=True)
 
 
@@ -179,7 +180,8 @@ def _date_notifications(session: Session, ours: Sequence[Attempted], undated: fr
         if (of := _dates(one)) in undated and of not in dates:
             dates[of] = one.verdict.delivered_at
     if dates:
-        batches.change(session, NotificationRow, [{"id": UUID(of), "delivered_at": at} for of, at in dates.items()])
+        rows = [{"id": ready.bare(of), "delivered_at": at} for of, at in dates.items()]
+        batches.change(session, NotificationRow, rows)
 
 
 def _plainly(insert: Any) -> Any:
