@@ -57,7 +57,7 @@ def put(
     if connection.dialect.name == "postgresql":
         columns, same = _parted(rows, alike) if alike else (rows[0], {})
         made = _from_json(model, tuple(columns), tuple(same), settled)
-        connection.execute(made, {"rows": _objects(model, columns) if same else _json(model, rows), **_shared(same)})
+        connection.execute(made, {"rows": _objects(model, columns) if same else as_json(model, rows), **_shared(same)})
         return
     _write_bare(connection, rows, *_of_values(model, names, settled))
 
@@ -200,10 +200,9 @@ def _write_bare(
     rows: Sequence[Mapping[str, Any]],
     statement: str,
     in_order: Sequence[str],
-    bare: _Bare,
+    kinds: _Bare,
 ) -> None:
-    values = itemgetter(*in_order)
-    connection.exec_driver_sql(statement, [_written(values(row), bare) for row in rows])
+    connection.exec_driver_sql(statement, _written(rows, in_order, kinds))
 
 
 @lru_cache(maxsize=_MADE)
@@ -237,9 +236,9 @@ def _recordset(*columns: ColumnClause[Any]) -> Mapping[str, ColumnElement[Any]]:
 
 
 def _objects(model: type[SQLModel], columns: _Columns) -> str:
-    return _json(model, [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+    return as_json(model, [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
 
 
 def listed(values: Sequence[Any]) -> str:
     """Values as SQLite's json_each takes them, written as their columns have them."""
-    return orjson.dumps([_bare(value) for value in values]).decode()
+    return orjson.dumps([bare(value) for value in values]).decode()
