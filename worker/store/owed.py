@@ -47,11 +47,8 @@ _TOLD = """
         SELECT id, type, source_id, notification_id, revision, kind, status, convert_to(body, 'UTF8'), created_at
         FROM told ORDER BY place ON CONFLICT (id) DO NOTHING
     ),
-    locked AS (
-        SELECT id FROM endpoint WHERE id = ANY (%(due)s::int[]) ORDER BY id FOR NO KEY UPDATE
-    ),
     woken AS (
-        UPDATE endpoint SET due_at = %(now)s::timestamptz FROM locked WHERE endpoint.id = locked.id
+        UPDATE endpoint SET due_at = %(now)s::timestamptz WHERE id = ANY (%(due)s::int[])
     )
     INSERT INTO delivery (
         message_id, endpoint_id, notification_id, revision, status, reason, trigger, attempts, round, next_attempt_at,
@@ -61,7 +58,6 @@ _TOLD = """
     FROM told JOIN share ON share.number = ANY (told.shares) ORDER BY told.place, share.endpoint
     ON CONFLICT (message_id, endpoint_id) DO NOTHING
 """
-"""Endpoints are locked in the order that all keep: notifications, endpoints by id, deliveries."""
 
 _DELIVERY = """
     INSERT INTO delivery (
@@ -79,6 +75,7 @@ def tell(session: Session, messages: Sequence[Row], shares: Shares, now: datetim
     due = sorted({endpoint for share in shares if not share.reason for endpoint in share.endpoints})
     connection = session.connection()
     if connection.dialect.name == "postgresql":
+        receivers.lock(session, due)
         given = {"messages": _with_shares(messages, shares), "shares": _written(shares, now), "due": due, "now": now}
         connection.exec_driver_sql(_TOLD, given)
         return

@@ -33,21 +33,24 @@ def named(session: Session, names: Collection[str]) -> Mapping[str, Receiver]:
     return {row.name: Receiver(*row) for row in found}
 
 
-def wake(session: Session, endpoint_ids: Collection[int], now: datetime) -> None:
-    """These endpoints have something due; the next claim looks at them.
+def lock(session: Session, endpoint_ids: Collection[int]) -> None:
+    """Have these endpoints, in the order that all keep: notifications, endpoints by id, deliveries.
 
-    It locks them, in the order that all keep: notifications, endpoints by id, deliveries. By a statement of its own:
-    one that waited for a lock, and goes on to change what it saw before, wants older versions of the rows too, which
-    others may hold while they wait for us.
+    By a statement of its own: one that waited for a lock, and goes on to change what it saw before, wants older
+    versions of the rows too, which others may hold while they wait for us. SQLite has one lock for all.
     """
-    if not endpoint_ids:
-        return
     connection = session.connection()
-    on_sqlite = connection.dialect.name == "sqlite"
-    those = _those(endpoint_ids, on_sqlite)
-    if not on_sqlite:
-        connection.execute(_LOCKED, {"those": those})
-    connection.execute(_wake(on_sqlite), {"those": those, "due": now})
+    if endpoint_ids and connection.dialect.name != "sqlite":
+        connection.execute(_LOCKED, {"those": _those(endpoint_ids, on_sqlite=False)})
+
+
+def wake(session: Session, endpoint_ids: Collection[int], now: datetime) -> None:
+    """These endpoints have something due; the next claim looks at them. They are locked."""
+    if endpoint_ids:
+        lock(session, endpoint_ids)
+        connection = session.connection()
+        on_sqlite = connection.dialect.name == "sqlite"
+        connection.execute(_wake(on_sqlite), {"those": _those(endpoint_ids, on_sqlite), "due": now})
 
 
 @cache

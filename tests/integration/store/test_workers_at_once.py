@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from random import Random
+from uuid import uuid4
 
 import pytest
 from sqlmodel import Session, col, select
@@ -18,8 +19,9 @@ from worker.deliver import Outbox
 from worker.delivery import Due
 from worker.interest import Interest
 from worker.settings import Rate
-from worker.store import conditions, keys, receivers, recording, sources
+from worker.store import conditions, keys, owed, receivers, recording, sources
 from worker.store.conditions import Watch
+from worker.store.owed import Share
 from worker.store.tables import EndpointRow, Message
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -189,7 +191,7 @@ def test_workers_whose_endpoints_are_told_of_each_other_never_wait_for_each_othe
 
 
 def test_who_owes_locks_and_checks_the_same_endpoints_never_waits_for_ever(desk: Desk) -> None:
-    """A poll wakes them, a record locks them, and each new delivery has its own checked, as its foreign key does."""
+    """A poll tells of what is new, or wakes them, a record locks them, and each new delivery has its own checked."""
     names = ["erp", "crm", "log"]
     for name in names:
         desk.endpoint(name)
@@ -201,12 +203,16 @@ def test_who_owes_locks_and_checks_the_same_endpoints_never_waits_for_ever(desk:
             with desk.database.transaction() as session:
                 work(session)
 
-    def wake(session: Session) -> None:
-        receivers.wake(session, ids, desk.now)
+    def tell(session: Session) -> None:
+        message = {
+            "id": f"msg_{uuid4().hex}", "type": "tocsin.test", "source_id": None, "notification_id": None,
+            "revision": 1, "kind": None, "status": None, "body": b"{}", "created_at": desk.now,
+        }  # fmt: skip
+        owed.tell(session, [message], {Share(tuple(ids), None): [message["id"]]}, desk.now)
 
     works = [
-        wake,
-        wake,
+        tell,
+        lambda session: receivers.wake(session, ids, desk.now),
         lambda session: conditions.lock(session, names),
         lambda session: session.execute(checked).all(),
     ]
