@@ -152,9 +152,11 @@ class Provider(Protocol):
 
         Raises ItemRejected without a usable id.
         """
+        return self.normalise(item, now)
 
     def complete(self, outline: Outlined, now: datetime) -> Notification:
         """What `normalise` says of the item whose outline this is, and of which a hash was made. As pure."""
+        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The item in our words, by the provider's mapping table. Pure. Raises ItemRejected without a usable id."""

@@ -83,7 +83,19 @@ def _loaded(point: EntryPoint, known: Collection[str]) -> ProviderClass:
         found: ProviderClass = point.load()
     except Exception as error:  # whatever a package does when it is imported
         raise ConfigurationError([f"can't be loaded: {type(error).__name__}: {error}"]) from error
-    offered = ("slug", "contract", "options", "client", "pages", "changes", "fetch", "acknowledge", "normalise")
+    offered = (
+        "slug",
+        "contract",
+        "options",
+        "client",
+        "pages",
+        "changes",
+        "fetch",
+        "acknowledge",
+        "outline",
+        "complete",
+        "normalise",
+    )
     missing = [name for name in offered if not hasattr(found, name)]
     if missing:
         raise ConfigurationError([f"is no provider: it has no {missing[0]}"])

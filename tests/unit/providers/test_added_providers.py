@@ -1,12 +1,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
+from tests.fakes import AT
 from worker.errors import ConfigurationError
+from worker.intake import read_all
 from worker.providers import PROVIDERS, build, providers
 
 MODULE = """
+from worker.provider import Provider
 from worker.providers.bookkeep.provider import Bookkeep
 
 class Added(Bookkeep):
@@ -15,9 +19,21 @@ class Added(Bookkeep):
 class Half:
     slug = "{slug}"
 
+class Own(Provider):
+    slug = "{slug}"
+    contract, options, client = Bookkeep.contract, Bookkeep.options, Bookkeep.client
+
+    def __init__(self, options, client):
+        self.asked = options, client
+
+    def normalise(self, item, now):
+        return Bookkeep.normalise(self, item, now)
+
 def broken():
     raise AssertionError
 """
+
+RECORDED = Path(__file__).parents[2] / "recordings" / "bookkeep" / "list_page1.json"
 
 Distribute = Callable[..., None]
 
@@ -47,6 +63,18 @@ def test_a_package_adds_a_provider_by_its_entry_point(distribute: Distribute) ->
 
     assert set(found) == {*PROVIDERS, "added"}
     assert provider.slug == "added"
+
+
+def test_one_that_says_no_more_than_how_an_item_is_normalised_is_read_by_that(distribute: Distribute) -> None:
+    distribute("added", "acme_sixth", "Own")
+    written = {"provider": "added", "publishable_key": "p", "secret_key": "s"}
+    provider, client = build(providers()["added"].options.model_validate(written))
+    client.close()
+    (item, *_) = orjson.loads(RECORDED.read_bytes())["data"]
+
+    (read,), _ = read_all(provider, [item], AT)
+
+    assert provider.complete(read.outline, AT) == read.outline == provider.normalise(item, AT)
 
 
 def test_without_such_a_package_there_are_those_that_come_with_it() -> None:

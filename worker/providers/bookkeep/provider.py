@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from worker.errors import ContractBroken
-from worker.notification import Item, Notification, Outlined
-from worker.provider import Contract, Order, Page, Paging, Window
+from worker.notification import Item, Notification
+from worker.provider import Contract, Order, Page, Paging, Provider, Window
 from worker.providers.bookkeep import schema
 from worker.providers.bookkeep.normalise import normalise
 from worker.providers.bookkeep.options import BookkeepOptions
@@ -18,7 +18,7 @@ from worker.rest.listing import Ask, Listing, pages_of
 from worker.settings import SourceSettings
 
 
-class Bookkeep:
+class Bookkeep(Provider):
     """The notifications that a user may see, newest first; the API can't be asked for a time, nor for changes."""
 
     slug: ClassVar[str] = "bookkeep"
@@ -79,14 +79,6 @@ class Bookkeep:
     def acknowledge(self, external_ids: Sequence[str]) -> None:
         """Nothing of the kind is documented (section 2.2). Raises ContractBroken."""
         raise ContractBroken(f"Bookkeep has no acknowledgement; {len(external_ids)} were to be acknowledged.")
-
-    def outline(self, item: Item, now: datetime) -> Notification:
-        """All of it: most of the work is to tell whether it is an item."""
-        return self.normalise(item, now)
-
-    def complete(self, outline: Outlined, now: datetime) -> Notification:
-        """An outline is all of it already."""
-        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:  # noqa: ARG002  # nothing here hangs on the clock
         """The item by the mapping table (section 2.11). Raises ItemRejected without a usable id."""

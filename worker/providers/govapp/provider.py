@@ -7,8 +7,8 @@ from typing import ClassVar
 from uuid import uuid4
 
 from worker.errors import ContractBroken
-from worker.notification import Item, Notification, Outlined
-from worker.provider import Contract, Order, Page, Paging, Window
+from worker.notification import Item, Notification
+from worker.provider import Contract, Order, Page, Paging, Provider, Window
 from worker.providers.govapp import schema
 from worker.providers.govapp.normalise import normalise
 from worker.providers.govapp.options import BearerToken, GovAppOptions, OAuth2, UserPassword
@@ -20,7 +20,7 @@ from worker.rest.wire import Wire
 from worker.settings import SourceSettings
 
 
-class GovApp:
+class GovApp(Provider):
     """The push notifications that we sent, in whatever order the API gives them; there is no get by id."""
 
     slug: ClassVar[str] = "govapp"
@@ -73,14 +73,6 @@ class GovApp:
     def acknowledge(self, external_ids: Sequence[str]) -> None:
         """The API has no acknowledgement (section 3.2). Raises ContractBroken."""
         raise ContractBroken(f"GovApp has no acknowledgement; {len(external_ids)} were to be acknowledged.")
-
-    def outline(self, item: Item, now: datetime) -> Notification:
-        """All of it: its history says what has become of it."""
-        return self.normalise(item, now)
-
-    def complete(self, outline: Outlined, now: datetime) -> Notification:
-        """An outline is all of it already."""
-        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:
         """The item by the mapping table (section 3.11); `now` decides what has expired.

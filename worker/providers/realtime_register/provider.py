@@ -7,8 +7,8 @@ from functools import partial
 from typing import ClassVar
 
 from worker.errors import ContractBroken
-from worker.notification import Item, Notification, Outlined
-from worker.provider import Bounds, Contract, Order, Page, Paging, Window
+from worker.notification import Item, Notification
+from worker.provider import Bounds, Contract, Order, Page, Paging, Provider, Window
 from worker.providers.realtime_register import schema
 from worker.providers.realtime_register.normalise import normalise
 from worker.providers.realtime_register.options import RealtimeRegisterOptions
@@ -19,7 +19,7 @@ from worker.rest.listing import Ask, Listing, pages_of
 from worker.settings import SourceSettings
 
 
-class RealtimeRegister:
+class RealtimeRegister(Provider):
     """The notifications of one customer, oldest first. Nothing it asks but an acknowledgement changes anything."""
 
     slug: ClassVar[str] = "realtime_register"
@@ -92,14 +92,6 @@ class RealtimeRegister:
                 self._client.post(f"{self._path}/{segment(external_id)}/ack")
             except Refused:
                 continue
-
-    def outline(self, item: Item, now: datetime) -> Notification:
-        """All of it: most of the work is to tell whether it is an item."""
-        return self.normalise(item, now)
-
-    def complete(self, outline: Outlined, now: datetime) -> Notification:
-        """An outline is all of it already."""
-        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:  # noqa: ARG002  # nothing here hangs on the clock
         """The item by the mapping table (section 1.11). Raises ItemRejected without a usable id."""
