@@ -49,7 +49,7 @@ class Outbox:
         allowances = {name: one for name, one in self.allowances.items() if name not in shut}
         if not allowances or slots.free <= 0:
             return []
-        if not expecting and not claims.anything_due(self.database, now):
+        if not expecting and not claims.anything_due(self.database, allowances, now):
             return []
         with self.database.transaction(first=True) as session:
             return claims.claim(session, allowances, slots, now)

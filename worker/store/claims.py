@@ -1,7 +1,7 @@
 """Claiming: due deliveries of many endpoints at once, a few of each, under a lease (DELIVERY, section 1)."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -9,15 +9,15 @@ from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, Table, bindparam, literal, update
+from sqlalchemy import Row, Table, bindparam, update
 from sqlmodel import Session, col, select
 
 from worker.delivery import Due, Trigger
-from worker.store import forms, overtaken, ready
+from worker.store import endpoints, forms, overtaken, ready
 from worker.store.picks import NOW, Pick, next_due, picked, unclaimed
 from worker.store.rooms import Allowance, Room, Slots, leave, rooms, spend
 from worker.store.session import Database
-from worker.store.tables import Delivery, EndpointRow, Message, Source
+from worker.store.tables import Delivery, Message, Source
 
 _WHENEVER = timedelta(days=36_500)
 _LOOKED_THROUGH, _TIMES = 200, 20
@@ -30,7 +30,6 @@ _TAKEN = (
 )  # fmt: skip
 
 _AS_IT_WAITED = itemgetter(_TAKEN.index("next_attempt_at"), _TAKEN.index("id"))
-ANYTHING_DUE = select(literal(1)).where(col(EndpointRow.due_at) <= bindparam("now")).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,12 @@ class _Lease:
     token: str = field(default_factory=lambda: uuid4().hex)
 
 
-def anything_due(database: Database, now: datetime) -> bool:
-    """Whether a claim may find something. A fraction of its cost, which an idle daemon would pay every second."""
-    return database.finds(ANYTHING_DUE, now=now)
+def anything_due(database: Database, names: Container[str], now: datetime) -> bool:
+    """Whether a claim for these endpoints may find something. A fraction of its cost, which a daemon would pay often.
+
+    One that was taken out of the configuration while something was due to it stays due.
+    """
+    return database.finds_any_of(names, endpoints.DUE, now=now)
 
 
 def claim(session: Session, allowances: Mapping[str, Allowance], slots: Slots, now: datetime) -> list[Due]:

@@ -65,7 +65,7 @@ def explained_claim(database: Database, now: datetime) -> list[Plan]:
     """The plans of one claim of 500, which is taken back."""
     backlog.begin_afresh(database)
     with explained(database) as plans, Session(database.engine) as session:
-        assert claims.anything_due(database, now)
+        assert claims.anything_due(database, backlog.ALLOWANCES, now)
         assert len(claims.claim(session, backlog.ALLOWANCES, Slots(backlog.AT_ONCE), now)) == backlog.AT_ONCE
         session.rollback()
     return plans

@@ -6,6 +6,7 @@ from sqlalchemy import event, text
 
 from tests.fakes import AT, item
 from tests.integration.store.desk import LEASE, Desk, statements
+from worker.deliver import Outbox
 from worker.delivery import DeliveryStatus, Trigger
 from worker.interest import Interest
 from worker.store import claims, endpoints
@@ -139,3 +140,11 @@ def test_what_was_skipped_is_not_due(desk: Desk) -> None:
     desk.store(item("old", at=AT - SECOND), source="books2")
     assert [row.status for row in desk.deliveries()] == [DeliveryStatus.SKIPPED.value]
     assert desk.claim() == []
+
+
+def test_what_is_due_to_an_endpoint_that_is_no_longer_configured_costs_a_look_and_no_more(erp: Desk) -> None:
+    _store(erp, 1)
+    left = Outbox(database=erp.database, allowances={"crm": erp.limits["erp"]})
+    with statements(erp.database) as said:
+        assert left.claim(Slots(10), erp.now) == []
+    assert len(said) == 1

@@ -108,7 +108,7 @@ def test_requests_that_were_open_when_probing_began_use_up_nothing(desk: Desk) -
 def test_a_probe_of_a_worker_that_was_killed_is_made_again_when_its_lease_ends(probed: Desk) -> None:
     (lost,) = probed.claim(now=PROBED_AT)
     assert probed.claim(now=PROBED_AT + LEASE - SECOND) == []
-    assert not claims.anything_due(probed.database, PROBED_AT + LEASE - SECOND)
+    assert not claims.anything_due(probed.database, probed.limits, PROBED_AT + LEASE - SECOND)
     (again,) = probed.claim(now=PROBED_AT + LEASE)
     assert (again.delivery_id, again.probe) == (lost.delivery_id, True)
     assert probed.record([probed.judged(lost, 200)], now=PROBED_AT + LEASE) == []
@@ -127,10 +127,10 @@ def test_the_receivers_own_wait_holds_where_it_is_later_than_the_probe(probed: D
 def test_a_shut_endpoint_costs_no_claim_until_it_opens(probed: Desk) -> None:
     assert probed.claim(now=AT + SECOND) == []
     for at in (AT + SECOND, PROBED_AT - SECOND):
-        assert not claims.anything_due(probed.database, at)
+        assert not claims.anything_due(probed.database, probed.limits, at)
     probed.store(item("more"), now=AT + 2 * SECOND)
     assert probed.claim(now=AT + 2 * SECOND) == []
-    assert not claims.anything_due(probed.database, AT + 2 * SECOND)
+    assert not claims.anything_due(probed.database, probed.limits, AT + 2 * SECOND)
 
 
 def test_a_test_waits_for_no_probe_and_its_answer_opens_the_endpoint(probed: Desk) -> None:
