@@ -173,8 +173,9 @@ class Course:
     # What must hold
 
     def _scope(self, window: Window, since: Checkpoint) -> Callable[[Row], bool]:
-        """Which rows this pass was to find."""
-        if self.contract.from_id and (after := since.newest_id) is not None:
+        """Which rows this pass was to find. Where the id that it was to go on from is gone, it asks by time."""
+        after = since.newest_id if self.contract.from_id else None
+        if after is not None and (after in self.api.rows or not self.scenario.tells_more):
             return lambda row: int(row.name) > int(after)
         if not self.contract.filters_from:
             mark = since.high_water if self.contract.order is NEWEST else None

@@ -110,21 +110,31 @@ class _Kept:
         self.position = position
         self._ids = ids
         self._newest: datetime | None = None
+        self._before: datetime | None = None
+        self._any_ahead = False
         self._open: deque[tuple[str, datetime | None]] = deque()
 
     def pass_over(self, rows: Iterable[Any], server_date: datetime | None) -> None:
-        """More rows, oldest first, were given. One that is future-dated or undated counts as old as the one before."""
+        """More rows, oldest first, were given. One that is future-dated or undated counts as old as the one before.
+
+        Where there is none, as the next that has a date.
+        """
         for row in rows:
             at, name = self._ids.when(row), self._ids.edge([row], newest=True)
-            if at is not None and (server_date is None or at <= server_date + _FUTURE_GRACE):
-                if self._ids.begun_at is None or at <= self._ids.begun_at + _FUTURE_GRACE:
-                    self._newest = at if self._newest is None else max(self._newest, at)
-            else:
-                at = self._open[-1][1] if self._open else None
+            if at is None or (server_date is not None and at > server_date + _FUTURE_GRACE):
+                self._any_ahead = self._any_ahead or at is not None
+                at = self._before
+            elif self._ids.begun_at is None or at <= self._ids.begun_at + _FUTURE_GRACE:
+                self._newest = at if self._newest is None else max(self._newest, at)
+            self._before = at
             if name is not None:
                 self._open.append((name, at))
-        while self._open and self._is_settled(self._open[0][1]):
+        first = next((at for _, at in self._open if at is not None), None)
+        while self._open and self._is_settled(self._open[0][1] or first):
             self.position = self._open.popleft()[0]
 
     def _is_settled(self, at: datetime | None) -> bool:
-        return at is None or self._newest is None or at <= self._newest - self._ids.overlap
+        """Where rows have no dates at all, each is. Where all dates are ahead of us, by whose clock ever, none is."""
+        if at is None:
+            return not self._any_ahead
+        return self._newest is not None and at <= self._newest - self._ids.overlap

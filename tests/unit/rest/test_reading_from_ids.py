@@ -116,6 +116,27 @@ def test_what_is_made_while_a_long_pass_goes_on_settles_nothing_that_was_read_be
     assert {page.newest_id for page in pages} == {None}
 
 
+def test_where_every_row_was_made_since_the_pass_began_by_a_clock_ahead_of_ours_none_is_settled() -> None:
+    ids = replace(known(), begun_at=BEGIN)
+
+    assert {page.newest_id for page in onward(Log(numbered(30)).after, ids, None, 100)} == {None}
+
+
+@pytest.mark.parametrize("second", [99_999_999.0, None])
+def test_a_row_of_another_time_that_comes_first_is_as_old_as_the_next(second: float | None) -> None:
+    """Rows from before the next may still be shown late, with ids before its own."""
+    rows = [row(90, second), row(95, 95), row(97, 97)]
+
+    assert {page.newest_id for page in onward(Log(rows).after, known(), None, 100)} == {None}
+    assert list(onward(Log([*rows, row(106, 106)]).after, known(), None, 100))[-1].newest_id == "95"
+
+
+def test_rows_from_the_future_alone_settle_nothing() -> None:
+    rows = [row(number, 99_999_999.0) for number in range(3)]
+
+    assert {page.newest_id for page in onward(Log(rows).after, known(), None, 100)} == {None}
+
+
 @pytest.mark.parametrize("second", [99_999_999.0, None])
 def test_a_row_of_another_time_neither_holds_the_position_nor_moves_it(second: float | None) -> None:
     rows = numbered(30)
