@@ -11,11 +11,20 @@ from threading import Lock, local
 _PATIENCE_S = 1.0
 
 
+def turns_at(database: str) -> "OneAtATime":
+    """The polls' of one process. On SQLite, where they write in turn in any case.
+
+    PostgreSQL, which may be far away, is waited for dozens of times in a poll; nobody has to wait for that.
+    """
+    return OneAtATime(_PATIENCE_S if database.startswith("sqlite") else 0)
+
+
 class OneAtATime:
     """A courtesy, no promise: who has waited for `patience_s` goes on beside the other, which may be stuck."""
 
     def __init__(self, patience_s: float = _PATIENCE_S) -> None:
-        self._turn, self._patience_s = Lock(), patience_s
+        self.patience_s = patience_s
+        self._turn = Lock()
         self._mine = local()
 
     @contextmanager
@@ -30,8 +39,8 @@ class OneAtATime:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Within its turn, it waits for what takes no core. Without one, this does nothing."""
-        if not hasattr(self._mine, "held"):
+        """Within its turn, it waits for what takes no core. Without one, and aside already, this does nothing."""
+        if not getattr(self._mine, "held", False):
             yield
             return
         self._leave()
@@ -41,9 +50,9 @@ class OneAtATime:
             self._take()
 
     def _take(self) -> None:
-        self._mine.held = self._turn.acquire(timeout=self._patience_s)
+        self._mine.held = self._turn.acquire(timeout=self.patience_s)
 
     def _leave(self) -> None:
         if self._mine.held:
+            self._mine.held = False
             self._turn.release()
-        self._mine.held = False

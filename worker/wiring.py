@@ -65,10 +65,10 @@ class House:
     stopping: threading.Event = field(default_factory=threading.Event)
     sweep_for: timedelta = _SWEEP_BEGINS_FOR
     meter: Meter = UNMETERED
-    turns: computing.OneAtATime = field(default_factory=computing.OneAtATime)
 
     def __post_init__(self) -> None:
         self.database = Database(self.settings.database)
+        self.turns = computing.turns_at(self.settings.database)
         self._one_sweep, self._clients, self._names = deliver.OneSweep(), Kept(), terms.names(self.settings)
         self._polls = {name: threading.Lock() for name in self.settings.sources}
         self._world = Surroundings(self.database, self.clock, self.random, self.stopping.is_set, meter=self.meter)

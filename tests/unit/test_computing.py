@@ -7,7 +7,7 @@ from threading import Event, Thread
 import pytest
 
 from tests.servers import wait_until
-from worker.computing import OneAtATime
+from worker.computing import OneAtATime, turns_at
 
 LONG_S, SHORT_S = 60.0, 0.01
 
@@ -111,6 +111,29 @@ def test_who_went_on_beside_one_that_is_stuck_ends_no_turn_but_its_own() -> None
             pass
         free.set()
     assert had == ["stuck"]
+
+
+def test_who_stands_aside_within_aside_comes_back_once_and_leaves_the_turn_to_others() -> None:
+    one, had = OneAtATime(LONG_S), list[str]()
+    with one.turn(), one.aside():
+        with one.aside():
+            had.append("first")
+        with beside(takes(one, had)):
+            pass
+    with beside(takes(one, had, "third")):
+        pass
+    assert had == ["first", "other", "third"]
+
+
+def test_turns_are_waited_for_where_polls_write_in_turn_in_any_case() -> None:
+    assert turns_at("sqlite:///a.db").patience_s > turns_at("postgresql+psycopg://host/name").patience_s == 0
+
+
+def test_without_patience_nobody_waits() -> None:
+    one, had = OneAtATime(0), list[str]()
+    with one.turn(), beside(takes(one, had)):
+        pass
+    assert had == ["other"]
 
 
 def test_an_error_ends_the_turn_and_aside_too() -> None:
