@@ -125,8 +125,9 @@ def _arguments(url: URL) -> dict[str, Any]:
 
 
 def _threshold(asked: object) -> int | None:
+    """At the first use, 0, psycopg would prepare several commands in one string too, which can't be."""
     if isinstance(asked, str) and (asked.isdecimal() or asked == "none"):
-        return None if asked == "none" else int(asked)
+        return None if asked == "none" else max(1, int(asked))
     raise ConfigurationError(["database: prepare_threshold: write a number, or none"])
 
 

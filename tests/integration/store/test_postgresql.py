@@ -17,7 +17,7 @@ from tests.fakes import AT
 from tests.servers import LOOPBACK, Postgres, free_port
 from worker.errors import ConfigurationError
 from worker.store import heartbeats, schema
-from worker.store.postgresql import POOL_MORE, POOL_SIZE
+from worker.store.postgresql import POOL_MORE, POOL_SIZE, back, mark
 from worker.store.session import PASSING, Database, reason
 from worker.store.shared_clock import SharedClock
 from worker.store.tables import Heartbeat
@@ -126,6 +126,17 @@ def test_to_look_at_the_databases_clock_costs_none_of_what_is_kept(database: Dat
 def test_none_is_kept_where_the_address_says_so(postgres_url: str) -> None:
     with closing(Database(postgres_url + "?prepare_threshold=none")) as database:
         assert 0 == prepared(database)
+
+
+@pytest.mark.parametrize("threshold", ["0", "1", "none"])
+def test_whatever_it_is_a_page_is_marked_and_gone_back_to(postgres_url: str, threshold: str) -> None:
+    with closing(Database(f"{postgres_url}?prepare_threshold={threshold}")) as database:
+        for _ in range(3):
+            with database.transaction() as session:
+                mark(session.connection())
+                session.execute(text("CREATE TABLE other (id int)"))
+                back(session.connection())
+                assert session.execute(text("SELECT to_regclass('other')")).scalar_one() is None
 
 
 @pytest.mark.parametrize("threshold", ["soon", "-1", "1&prepare_threshold=2"])
