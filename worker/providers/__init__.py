@@ -83,19 +83,10 @@ def _loaded(point: EntryPoint, known: Collection[str]) -> ProviderClass:
         found: ProviderClass = point.load()
     except Exception as error:  # whatever a package does when it is imported
         raise ConfigurationError([f"can't be loaded: {type(error).__name__}: {error}"]) from error
-    offered = (
-        "slug",
-        "contract",
-        "options",
-        "client",
-        "pages",
-        "changes",
-        "fetch",
-        "acknowledge",
-        "outline",
-        "complete",
-        "normalise",
-    )
+    for name in ("outline", "complete"):
+        if not hasattr(found, name):  # it may well not derive from Provider, which has both
+            setattr(found, name, getattr(Provider, name))
+    offered = ("slug", "contract", "options", "client", "pages", "changes", "fetch", "acknowledge", "normalise")
     missing = [name for name in offered if not hasattr(found, name)]
     if missing:
         raise ConfigurationError([f"is no provider: it has no {missing[0]}"])

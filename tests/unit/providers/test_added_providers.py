@@ -10,7 +10,6 @@ from worker.intake import read_all
 from worker.providers import PROVIDERS, build, providers
 
 MODULE = """
-from worker.provider import Provider
 from worker.providers.bookkeep.provider import Bookkeep
 
 class Added(Bookkeep):
@@ -19,7 +18,7 @@ class Added(Bookkeep):
 class Half:
     slug = "{slug}"
 
-class Own(Provider):
+class Own:
     slug = "{slug}"
     contract, options, client = Bookkeep.contract, Bookkeep.options, Bookkeep.client
 
@@ -28,6 +27,8 @@ class Own(Provider):
 
     def normalise(self, item, now):
         return Bookkeep.normalise(self, item, now)
+
+    pages, changes, fetch, acknowledge = Bookkeep.pages, Bookkeep.changes, Bookkeep.fetch, Bookkeep.acknowledge
 
 def broken():
     raise AssertionError
