@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
+from structlog._config import BoundLoggerLazyProxy
 
 from tests.servers import Postgres, Redis, valkey_program
 from worker.store import schema
@@ -19,9 +20,15 @@ from worker.store.session import Database
 
 _UNTRACED = [phase for phase in Phase if phase is not Phase.explain]
 """To explain a failure, every line of every example is traced, also when all is well: that takes most of the time."""
-settings.register_profile("daily", deadline=None, phases=_UNTRACED, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("nightly", settings.get_profile("daily"), max_examples=1000, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))  # neither goes by how quick the machine is
+settings.register_profile(
+    "daily", derandomize=True, deadline=None, phases=_UNTRACED, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "nightly", settings.get_profile("daily"), derandomize=False, max_examples=1000, print_blob=True
+)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "daily")
+)  # neither goes by how quick the machine is; daily tries the same each day
 
 
 _UNMEASURED = (
@@ -83,10 +90,22 @@ _PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structl
 
 
 @pytest.fixture(autouse=True)
-def _logs_of_nobody_else() -> None:
+def _logs_of_nobody_else() -> Iterator[None]:
     """Loggers that no test has set up; their tracebacks are plain, for a rich one takes a second to be coloured."""
     structlog.reset_defaults()
     structlog.configure(processors=[*_DEFAULTS, _PLAIN])
+    yield
+    if structlog.get_config()["cache_logger_on_first_use"]:
+        _forget_loggers()
+
+
+def _forget_loggers() -> None:
+    """What a logger that was used once was told then, by a command that ran in this process, it goes on with."""
+    ours = [module for name, module in list(sys.modules.items()) if name.startswith(("worker", "schedules"))]
+    for module in ours:
+        for each in list(vars(module).values()):
+            if isinstance(each, BoundLoggerLazyProxy):
+                vars(each).pop("bind", None)
 
 
 @pytest.fixture(scope="session")
