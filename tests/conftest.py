@@ -104,7 +104,7 @@ def _forget_loggers() -> None:
     ours = [module for name, module in list(sys.modules.items()) if name.startswith(("worker", "schedules"))]
     for module in ours:
         for each in list(vars(module).values()):
-            if isinstance(each, BoundLoggerLazyProxy):
+            if type(each) is BoundLoggerLazyProxy:  # isinstance would open what is a proxy of something else
                 vars(each).pop("bind", None)
 
 
