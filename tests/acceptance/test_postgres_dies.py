@@ -11,6 +11,7 @@ from threading import Event, Thread
 from typing import Any
 
 import orjson
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
@@ -32,6 +33,7 @@ _MANY = (
 _PER_SECOND = 20
 _DOWN_S, _DOWN_AT_MOST_S = 0.5, 10.0
 """Much shorter than the patience with which what was sent is written down."""
+_TO_START_S = 2.0
 _WITHIN_S = 90.0  # a claim whose answer was lost ends after 45
 _SLOW = timedelta(seconds=1)
 _IDLE_AT_MOST = "400 milliseconds"
@@ -74,6 +76,11 @@ def goes_on(tocsin: Tocsin, process: Running) -> None:
     process.until(arrived, "it goes on", _WITHIN_S)
 
 
+def opened(process: Running, server: Postgres) -> bool:
+    """Whether it has a connection: one that can't have any as it starts says so, and ends."""
+    return any(one.raddr and one.raddr.port == server.port for one in psutil.Process(process.pid).net_connections())
+
+
 def restarts(server: Postgres, end: Callable[[], None], processes: list[Running]) -> None:
     """It is away at least until somebody has met it: a quiet process may ask nothing for longer than `_DOWN_S`."""
     end()
@@ -99,6 +106,8 @@ def test_whatever_way_postgresql_restarts_all_processes_go_on_and_nothing_is_los
     sandbox, first = spread.sandbox, processes[0]
     with publishing(spread.sandbox, Mix(), _PER_SECOND):
         goes_on(spread, first)
+        first.until(lambda: all(opened(process, mortal) for process in processes), "all are there", _WITHIN_S)
+        Event().wait(_TO_START_S)
         for end in (mortal.stop, mortal.abort):
             restarts(mortal, end, processes)
             goes_on(spread, first)
