@@ -86,6 +86,7 @@ class Course:
 
     def __post_init__(self) -> None:
         self.api = Api(self.scenario, AT)
+        self.begun_at = AT
         self.start_at = self.api.clock if self.scenario.from_now else None
 
     @property
@@ -136,6 +137,7 @@ class Course:
 
     def _begun(self) -> Under:
         self.api.begin()
+        self.begun_at = min(self.api.clock, self.api.now)
         reading = self.machine.begin(self.contract, self.checkpoint, self.start_at, self.scenario.overlap, self.api.now)
         there = {row.name: (row.since, row.version) for row in self.api.rows.values()}
         return reading, there, self.checkpoint
@@ -217,10 +219,10 @@ class Course:
                 self._must_be_kept(row, 1, f"the mark, {mark}, has passed a row that")
 
     def _is_due(self, row: Row) -> bool:
-        """Whether it came in time: undated ones can't, where a time is asked for."""
+        """Whether it came in time for the last pass: undated ones can't, where a time is asked for."""
         if row.at is None or (self.start_at and row.at < self.start_at):
             return False
-        return row.at <= min(self.api.clock, self.api.now) - GRAIN and row.since - row.at <= self.api.lateness
+        return row.at <= self.begun_at - GRAIN and row.since - row.at <= self.api.lateness
 
     def _everything_is_kept(self) -> None:
         """All that came in time; as it is now, where every pass reads it again."""

@@ -49,7 +49,8 @@ class _Walk:
     `_anchored`: the page at `_offset` is to begin with a row of the page before it. `_bridged`: it follows the page
     before it without a row in common, as that held one row. Neither: it is read for the sake of another.
     `_sure`: the page before it seemed to be the last. `_ahead`: rows that are confirmed when the one before them is.
-    `_suspect`: the page that came for another offset as well; the one at `_offset`, far away, is to tell why.
+    `_suspect`: the page that came for another offset as well; the one at `_offset`, far away, is to tell why, `_again`:
+    once more, for that may have been the last answer again, by mistake.
     """
 
     def __init__(self, read: Callable[[int, int], Reading], size: int, key: Key, tie: Tie | None) -> None:
@@ -64,6 +65,7 @@ class _Walk:
         self._before: _Spot | None = None
         self._ahead: _Spot | None = None
         self._suspect: _Spot | None = None
+        self._again = False
 
     def step(self) -> Page:
         """One request, and what it means for the next."""
@@ -111,7 +113,7 @@ class _Walk:
 
     def _forward(self, spot: _Spot) -> None:
         if self._suspect is not None:
-            self._offset = spot.end + max(_FAR * self._widest, _FAR_ROWS)
+            self._offset = max(spot.end, self._offset) + max(_FAR * self._widest, _FAR_ROWS)
             return
         self._offset = spot.offset + max(1, self._anchor(spot.rows))
         self._anchored, self._bridged = self._offset < spot.end, self._offset == spot.end
@@ -140,9 +142,11 @@ class _Walk:
 
         Then this is all there is. Else the pass goes on from where it was.
         """
-        self._suspect = None
         page = self._trail.page(reading, confirmed=False)
-        self.ended = self._trail.same(suspect.rows, reading.rows)
+        same, again = self._trail.same(suspect.rows, reading.rows), self._again
+        self._again = same and not again
+        self._suspect = suspect if self._again else None
+        self.ended = same and again
         if self.ended:
             nothing_more(self._trail, reading)
         self._forward(suspect)

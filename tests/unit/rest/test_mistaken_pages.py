@@ -72,6 +72,22 @@ def test_a_page_that_comes_again_by_mistake_ends_nothing(way: Callable[[int], It
     assert sorted(found, key=lambda row: str(row["id"])) == ROWS
 
 
+@pytest.mark.parametrize("at", range(1, 8))
+def test_one_that_does_while_rows_come_above_ends_nothing_either(at: int) -> None:
+    """A row that comes shows the page before once more; and the answer to whether offsets mean anything is mistaken."""
+    rows = list(ROWS)
+
+    def read(offset: int, size: int) -> Reading:
+        if offset == 1:  # after the second request
+            found = Reading(rows=rows[1:3])
+            rows.insert(0, {"id": "new", "at": AT})
+            return found
+        return Reading(rows=rows[offset : offset + size])
+
+    found = [row for page in anchored_offset(_mistaken(read, at), 2, _id) for row in page.items]
+    assert [row for row in ROWS if row not in found] == []
+
+
 def test_an_undated_row_on_a_full_page_does_not_end_the_reading_of_an_api_with_one_page_alone() -> None:
     rows: list[Any] = [*ROWS, {"id": "undated", "at": None}]
 
