@@ -7,8 +7,8 @@ from typing import Any, ClassVar, cast
 
 from worker.delivery import Due, Outcome, Wire
 from worker.errors import ItemRejected
-from worker.notification import Item, Notification, Outlined, Status
-from worker.provider import Contract, Order, Page, Paging, Window
+from worker.notification import Item, Notification, Status
+from worker.provider import Contract, Order, Page, Paging, Provider, Window
 from worker.webhooks.sender import Sender
 
 AT = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -44,7 +44,7 @@ Step = Page | Exception | Callable[[], object]
 """A page to give, an error to raise, or something to do between two pages."""
 
 
-class ScriptedProvider:
+class ScriptedProvider(Provider):
     """A provider that gives, pass by pass, what it was told to; it remembers the windows it was asked for."""
 
     slug: ClassVar[str] = "scripted"
@@ -82,12 +82,6 @@ class ScriptedProvider:
 
     def acknowledge(self, external_ids: Sequence[str]) -> None:
         raise NotImplementedError(external_ids)
-
-    def outline(self, item: Item, now: datetime) -> Notification:
-        return self.normalise(item, now)
-
-    def complete(self, outline: Outlined, now: datetime) -> Notification:
-        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:
         if "id" not in item:

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from worker.errors import ItemRejected
-from worker.notification import Item, Notification, Outlined, Status
-from worker.provider import Bounds, Contract, Order, Page, Paging, Validators, Window
+from worker.notification import Item, Notification, Status
+from worker.provider import Bounds, Contract, Order, Page, Paging, Provider, Validators, Window
 from worker.rest.answers import Answer, Refused
 from worker.rest.client import Client, Parameters
 from worker.rest.listing import Ask, Listing, pages_of
@@ -188,7 +188,7 @@ class Model:
         return found if self.contract.order is Order.OLDEST_FIRST else found[::-1]
 
 
-class ModelProvider:
+class ModelProvider(Provider):
     """Asks a model, as its contract says. A model may have several who ask: `asked` counts the requests of this one.
 
     `before`: called before each of its requests; it may change rows, or raise.
@@ -232,12 +232,6 @@ class ModelProvider:
 
     def acknowledge(self, external_ids: Sequence[str]) -> None:
         self.model.acknowledged += external_ids
-
-    def outline(self, item: Item, now: datetime) -> Notification:
-        return self.normalise(item, now)
-
-    def complete(self, outline: Outlined, now: datetime) -> Notification:
-        return outline if isinstance(outline, Notification) else self.normalise(outline.raw, now)
 
     def normalise(self, item: Item, now: datetime) -> Notification:  # noqa: ARG002  # nothing here hangs on the clock
         if not isinstance(item.get("id"), str):

@@ -80,36 +80,37 @@ def test_who_comes_back_from_aside_waits_for_its_turn() -> None:
     assert had == ["other", "first"]
 
 
-def test_nobody_waits_for_long_for_one_that_is_stuck() -> None:
-    one, had, stuck, free = OneAtATime(SHORT_S), list[str](), Event(), Event()
+@contextmanager
+def stuck(one: OneAtATime, had: list[str]) -> Iterator[None]:
+    """One has its turn meanwhile; a turn that another had ended would raise before it says so."""
+    stands, free = Event(), Event()
 
     def hold() -> None:
         with one.turn():
-            stuck.set()
+            stands.set()
             free.wait()
+        had.append("stuck")
 
     with beside(hold):
-        stuck.wait()
+        stands.wait()
+        try:
+            yield
+        finally:
+            free.set()
+
+
+def test_nobody_waits_for_long_for_one_that_is_stuck() -> None:
+    one, had = OneAtATime(SHORT_S), list[str]()
+    with stuck(one, had):
         takes(one, had, "second")()
         takes(one, had, "third")()
-        free.set()
-    assert had == ["second", "third"]
+    assert had == ["second", "third", "stuck"]
 
 
 def test_who_went_on_beside_one_that_is_stuck_ends_no_turn_but_its_own() -> None:
-    one, had, stuck, free = OneAtATime(SHORT_S), list[str](), Event(), Event()
-
-    def hold() -> None:
-        with one.turn():
-            stuck.set()
-            free.wait()
-        had.append("stuck")  # a turn that another had ended would raise
-
-    with beside(hold):
-        stuck.wait()
-        with one.turn(), one.aside():
-            pass
-        free.set()
+    one, had = OneAtATime(SHORT_S), list[str]()
+    with stuck(one, had), one.turn(), one.aside():
+        pass
     assert had == ["stuck"]
 
 

@@ -41,12 +41,8 @@ _SETTINGS = MappingProxyType(
         "plan_cache_mode": "force_custom_plan",
     }
 )
-_KEPT_PLANS = """
-    SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)
-"""
-_MARKED = """
-    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SAVEPOINT marked
-"""
+_KEPT_PLANS = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
+_MARKED = f"{_KEPT_PLANS}; SAVEPOINT marked"
 _CONNECTION = MappingProxyType(
     {
         "application_name": "tocsin",

@@ -47,7 +47,7 @@ def dashed(text: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def bare(text: str) -> str:
+def undashed(text: str) -> str:
     """A UUID's text, as every database reads it."""
     return text.replace("-", "")
 

@@ -103,7 +103,7 @@ def _lock_notifications(session: Session, attempted: Sequence[Attempted]) -> fro
     to_be_dated = {of for one in attempted if (of := _dates(one))}
     if not to_be_dated:
         return frozenset()
-    found = ready.execute(session, _undated, ids=[ready.bare(of) for of in sorted(to_be_dated)])
+    found = ready.execute(session, _undated, ids=[ready.undashed(of) for of in sorted(to_be_dated)])
     return frozenset(map(ready.dashed, found.scalars()))
 
 
@@ -180,7 +180,7 @@ def _date_notifications(session: Session, ours: Sequence[Attempted], undated: fr
         if (of := _dates(one)) in undated and of not in dates:
             dates[of] = one.verdict.delivered_at
     if dates:
-        rows = [{"id": ready.bare(of), "delivered_at": at} for of, at in dates.items()]
+        rows = [{"id": ready.undashed(of), "delivered_at": at} for of, at in dates.items()]
         batches.change(session, NotificationRow, rows)
 
 

@@ -104,8 +104,7 @@ class Slots:
     @property
     def full(self) -> set[str]:
         """Endpoints with so much open that there may be no more now; of any other there may be, if anything is free."""
-        nothing_over = self.free <= self.reserve
-        return {name for name, count in self.open.items() if count and (nothing_over or count >= self.each)}
+        return {name for name in self.open if self._at_most(name, self.free) <= 0}
 
     def shared_out(self, found: Sequence[Room]) -> list[Room]:
         """As many of each as there are slots for: evenly, at least one, whoever comes first first."""

@@ -47,11 +47,11 @@ class Database:
     """One engine. `transaction` writes and commits or rolls back whole; `reading` never waits for writers."""
 
     def __init__(self, url: str, busy_timeout: timedelta = BUSY_TIMEOUT) -> None:
-        self._busy_s = busy_timeout.total_seconds()
-        self.engine = _sqlite(url, self._busy_s) if url.startswith("sqlite") else pool(url)
+        self._busy_s, on_sqlite = busy_timeout.total_seconds(), url.startswith("sqlite")
+        self.engine = _sqlite(url, self._busy_s) if on_sqlite else pool(url)
         self._reader = self.engine.execution_options(tocsin_begin="BEGIN")
-        self._looker = self._reader if url.startswith("sqlite") else self.engine.execution_options(**_ALONE)
-        self._turns = Turns(self._busy_s) if url.startswith("sqlite") else None
+        self._looker = self._reader if on_sqlite else self.engine.execution_options(**_ALONE)
+        self._turns = Turns(self._busy_s) if on_sqlite else None
 
     @contextmanager
     def transaction(self, *, first: bool = False) -> Iterator[Session]:
